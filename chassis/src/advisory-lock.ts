@@ -1,0 +1,50 @@
+// One of several instances does a job: whoever holds a session's advisory lock. It is lost with the connection, never forgotten.
+
+import type pg from 'pg';
+import { sql, type Database, type Queryable, type Statement } from './db.ts';
+
+export type AdvisoryLock = {
+  /** The connection that holds the lock, or undefined while another instance has it. */
+  hold(): Promise<Queryable | undefined>;
+  release(): void;
+};
+
+export function advisoryLock(db: Database, name: string): AdvisoryLock {
+  let held: pg.PoolClient | undefined;
+
+  const drop = (error?: Error) => {
+    const client = held;
+    held = undefined;
+    // The session ends with the connection, and the lock with the session.
+    client?.release(error ?? true);
+  };
+
+  return {
+    async hold() {
+      if (held === undefined) {
+        const client = await db.pool.connect();
+        const { rows } = await client.query(sql`SELECT pg_try_advisory_lock(hashtext(${name})) AS locked`);
+        if (rows[0]?.locked !== true) {
+          client.release();
+          return undefined;
+        }
+        held = client;
+        client.once('error', (error) => {
+          if (held === client) drop(error);
+        });
+      }
+      const client = held;
+      return {
+        async query<Row>(statement: Statement) {
+          try {
+            return (await client.query(statement)).rows as Row[];
+          } catch (error) {
+            if (held === client) drop(error as Error);
+            throw error;
+          }
+        },
+      };
+    },
+    release: () => drop(),
+  };
+}

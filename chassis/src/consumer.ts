@@ -1,0 +1,166 @@
+// Hears other services' events: a durable pull consumer per stream, batch first, one by one on failure, dead letters last.
+
+import { setTimeout } from 'node:timers/promises';
+import type { Message } from '@bufbuild/protobuf';
+import type { ConsumerMessages, JetStreamClient, JsMsg } from '@nats-io/jetstream';
+import { backoff } from './backoff.ts';
+import type { Database } from './db.ts';
+import { buryEvent } from './dead-letters.ts';
+import { eventKind } from './events.ts';
+import { handleOnce, readEvent, type Heard, type RawEvent, type Reaction } from './inbox.ts';
+import type { Log } from './log.ts';
+import type { Loop } from './loop.ts';
+
+export { on, type Heard, type Reaction } from './inbox.ts';
+
+/** Events handled in one transaction. */
+const BATCH = 500;
+/** Messages asked for at a time; the consumer's max_ack_pending bounds what lies here unacknowledged. */
+const PULL = 1_000;
+/** Tries before an event is a dead letter: with growing pauses about a minute. */
+const MAX_FAILURES = 8;
+/** Longest pause between two tries of one event. */
+const MAX_PAUSE_MS = 15_000;
+/** A third of the consumer's ack_wait: says that a message in the queue here is not lost. */
+const WORKING_MS = 10_000;
+/** Failure counts kept; an event that drops out is tried anew. */
+const MAX_TRACKED = 10_000;
+/** How often a drain looks whether the stream is quiet. */
+const DRAIN_POLL_MS = 10;
+
+export type ConsumerOptions = {
+  service: string;
+  stream: string;
+  db: Database;
+  log: Log;
+  reactions: ReadonlyMap<string, Reaction>;
+  broker: () => JetStreamClient | undefined;
+};
+
+/** One consumer for each stream that the reactions hear. */
+export function createConsumers(options: Omit<ConsumerOptions, 'stream'>): Loop[] {
+  const streams = new Set([...options.reactions.values()].map((reaction) => eventKind(reaction.schema).stream));
+  return [...streams].map((stream) => createConsumer({ ...options, stream }));
+}
+
+export function createConsumer(options: ConsumerOptions): Loop {
+  const { service, stream, db, reactions, broker } = options;
+  const log = options.log.child({ stream });
+  const queue: JsMsg[] = [];
+  const failures = new Map<string, number>();
+  let handling: Promise<void> | undefined;
+  let messages: ConsumerMessages | undefined;
+
+  const handleQueue = async () => {
+    while (queue.length > 0) await handleBatch(queue.splice(0, BATCH));
+  };
+  const take = (message: JsMsg) => {
+    queue.push(message);
+    handling ??= handleQueue().finally(() => (handling = undefined));
+  };
+
+  async function handleBatch(batch: JsMsg[]): Promise<void> {
+    const readable: { message: JsMsg; event: Heard<Message> }[] = [];
+    for (const message of batch) {
+      try {
+        readable.push({ message, event: readEvent(rawEvent(message), reactions) });
+      } catch (error) {
+        await bury(message, error as Error);
+      }
+    }
+    if (readable.length === 0) return;
+    try {
+      const events = readable.map(({ event }) => event);
+      await db.transaction((tx) => handleOnce(tx, events, reactions));
+      readable.forEach(({ message }) => message.ack());
+    } catch (error) {
+      if (isOutage(error)) readable.forEach(({ message }) => message.nak(backoff(message.info.deliveryCount, { maxMs: MAX_PAUSE_MS })));
+      else for (const { message, event } of readable) await handleAlone(message, event);
+    }
+  }
+
+  async function handleAlone(message: JsMsg, event: Heard<Message>): Promise<void> {
+    try {
+      await db.transaction((tx) => handleOnce(tx, [event], reactions));
+      failures.delete(event.id);
+      message.ack();
+    } catch (error) {
+      if (isOutage(error)) return message.nak(backoff(message.info.deliveryCount, { maxMs: MAX_PAUSE_MS }));
+      const count = (failures.get(event.id) ?? 0) + 1;
+      log.warn({ err: error, eventId: event.id, type: event.type, failures: count }, 'an event failed');
+      if (count >= MAX_FAILURES) {
+        failures.delete(event.id);
+        return bury(message, error as Error);
+      }
+      if (failures.size < MAX_TRACKED) failures.set(event.id, count);
+      message.nak(backoff(count, { maxMs: MAX_PAUSE_MS }));
+    }
+  }
+
+  async function bury(message: JsMsg, cause: Error): Promise<void> {
+    try {
+      await buryEvent(db, rawEvent(message), cause);
+      message.ack();
+      log.error({ err: cause, subject: message.subject, sequence: message.seq }, 'an event is a dead letter');
+    } catch (error) {
+      log.warn({ err: error }, 'a dead letter could not be written');
+      message.nak(backoff(message.info.deliveryCount, { maxMs: MAX_PAUSE_MS }));
+    }
+  }
+
+  async function consume(js: JetStreamClient, signal: AbortSignal): Promise<void> {
+    const consumer = await js.consumers.get(stream, service);
+    messages = await consumer.consume({ max_messages: PULL, callback: take, abort_on_missing_resource: true });
+    const stop = () => void messages?.close();
+    signal.addEventListener('abort', stop);
+    const working = setInterval(() => queue.forEach((message) => message.working()), WORKING_MS);
+    try {
+      const ended = await messages.closed();
+      if (ended instanceof Error) throw ended;
+    } finally {
+      clearInterval(working);
+      signal.removeEventListener('abort', stop);
+      // What is still queued belongs to nobody here any more; it is delivered again.
+      if (signal.aborted) queue.splice(0).forEach((message) => message.nak());
+      await handling;
+    }
+  }
+
+  return {
+    name: `consumer ${stream}`,
+    tick: async () => queue.length,
+    poke() {},
+    async drain() {
+      for (;;) {
+        await handling;
+        const js = broker();
+        if (js === undefined) throw new Error('the broker is away');
+        const info = await (await js.consumers.get(stream, service)).info();
+        if (info.num_pending === 0 && info.num_ack_pending === 0 && queue.length === 0) return;
+        await setTimeout(DRAIN_POLL_MS);
+      }
+    },
+    async start(signal) {
+      for (let ends = 0; !signal.aborted; ends += 1) {
+        const js = broker();
+        try {
+          if (js !== undefined) await consume(js, signal);
+        } catch (error) {
+          log.warn({ err: error }, 'consuming ended, it starts again');
+        }
+        await setTimeout(backoff(Math.min(ends + 1, 4)), undefined, { signal }).catch(() => {});
+      }
+    },
+  };
+}
+
+/** The database is away: not the event's fault, so it is never buried for it. */
+function isOutage(error: unknown): boolean {
+  return (error as { reason?: unknown }).reason === 'DEPENDENCY_UNAVAILABLE';
+}
+
+function rawEvent(message: JsMsg): RawEvent {
+  const headers: Record<string, string> = {};
+  for (const key of message.headers?.keys() ?? []) headers[key] = message.headers?.get(key) ?? '';
+  return { stream: message.info.stream, sequence: BigInt(message.seq), subject: message.subject, headers, body: message.data, deliveries: message.info.deliveryCount };
+}

@@ -1,0 +1,130 @@
+// Postgres: lent transactions and prepared statements over one pool, which Prisma's reads share.
+
+import { PrismaPg } from '@prisma/adapter-pg';
+import pg from 'pg';
+import { backoff } from './backoff.ts';
+import { refuse } from './errors.ts';
+import type { Log } from './log.ts';
+import type { Statement } from './sql.ts';
+
+export { sql, type Statement } from './sql.ts';
+
+export type Queryable = { query<Row>(statement: Statement): Promise<Row[]> };
+
+export type Tx = Queryable & {
+  /** Runs after a successful commit, never after a rollback; in-process hints only. */
+  afterCommit(hint: () => void): void;
+  /** Says that this transaction writes events, so that the relay is poked after its commit. */
+  writesEvents(): void;
+};
+
+export type Database = Queryable & {
+  /** Lends a READ COMMITTED transaction; commits when `work` resolves, rolls back when it throws. Runs `work` again after a deadlock. */
+  transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  /** Calls `hint` after each commit that wrote events. */
+  onEvents(hint: () => void): void;
+  pool: pg.Pool;
+  prismaAdapter(): PrismaPg;
+  close(): Promise<void>;
+};
+
+/** Enough for the batch lanes, the loops and the reads of one service; five services stay far below Postgres's 100. */
+const POOL_SIZE = 12;
+/** A caller that gets no connection for this long is shed instead of queued. */
+const POOL_WAIT_MS = 3_000;
+/** No statement of ours is right when it takes longer. */
+const STATEMENT_TIMEOUT_MS = 15_000;
+/** A lock that isn't had by then belongs to somebody who hangs. */
+const LOCK_TIMEOUT_MS = 5_000;
+/** A session whose client died in mid-transaction gives its locks back. */
+const IDLE_IN_TRANSACTION_MS = 20_000;
+/** A server that has stopped answering (SIGSTOP, blackhole) holds a query no longer than this. */
+const QUERY_TIMEOUT_MS = 20_000;
+const DEADLOCK_TRIES = 4;
+const RETRY_AFTER_MS = 1_000;
+
+pg.types.setTypeParser(pg.types.builtins.INT8, (text) => BigInt(text));
+
+export function openDatabase(url: string, log: Log, options: { max?: number } = {}): Database {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: options.max ?? POOL_SIZE,
+    connectionTimeoutMillis: POOL_WAIT_MS,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    lock_timeout: LOCK_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+    query_timeout: QUERY_TIMEOUT_MS,
+    keepAlive: true,
+  });
+  // An idle connection that the server closed; the pool opens another one when it is needed.
+  pool.on('error', (error) => log.warn({ err: error }, 'a database connection was lost'));
+  const eventHints = new Set<() => void>();
+
+  const database: Database = {
+    pool,
+    async query<Row>(statement: Statement) {
+      return translated(async () => (await pool.query(statement)).rows as Row[]);
+    },
+    transaction: (work) => translated(() => transact(pool, work, () => eventHints.forEach((hint) => hint()))),
+    onEvents: (hint) => void eventHints.add(hint),
+    prismaAdapter: () => new PrismaPg(pool, { disposeExternalPool: false }),
+    close: () => pool.end(),
+  };
+  return database;
+}
+
+async function transact<T>(pool: pg.Pool, work: (tx: Tx) => Promise<T>, onEvents: () => void): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    const client = await pool.connect();
+    const hints = new Set<() => void>();
+    let broken: Error | undefined;
+    // Without a listener the error of a connection that dies while it is lent would end the process.
+    const onError = (error: Error) => void (broken = error);
+    client.on('error', onError);
+    try {
+      await client.query('BEGIN');
+      const result = await work({
+        query: async <Row>(statement: Statement) => (await client.query(statement)).rows as Row[],
+        afterCommit: (hint) => void hints.add(hint),
+        writesEvents: () => void hints.add(onEvents),
+      });
+      await client.query('COMMIT');
+      hints.forEach((hint) => hint());
+      return result;
+    } catch (error) {
+      // A connection in an unknown state must not go back to the pool.
+      await client.query('ROLLBACK').catch((rollbackError: Error) => void (broken ??= rollbackError));
+      if (attempt >= DEADLOCK_TRIES || !lostToAnother(error)) throw error;
+    } finally {
+      client.off('error', onError);
+      client.release(broken);
+    }
+    await new Promise((resolve) => setTimeout(resolve, backoff(attempt, { baseMs: 5, maxMs: 100 })));
+  }
+}
+
+/** Serialization failure or deadlock: Postgres chose us to run again. */
+function lostToAnother(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code;
+  return code === '40001' || code === '40P01';
+}
+
+async function translated<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    if (!databaseAway(error)) throw error;
+    throw Object.assign(refuse('DEPENDENCY_UNAVAILABLE', 'the database is away', {}, RETRY_AFTER_MS), { cause: error });
+  }
+}
+
+const AWAY_MESSAGES = /Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|not queryable/;
+/** Connection exceptions, insufficient resources, operator intervention, lock not available, and what the socket says. */
+const AWAY_CODES = /^(08|53|57)|^55P03$|^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|EHOSTUNREACH)$/;
+
+/** Whether an error says that the database can't be reached or is overloaded, not that the statement is wrong. */
+export function databaseAway(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = (error as { code?: unknown }).code;
+  return (typeof code === 'string' && AWAY_CODES.test(code)) || AWAY_MESSAGES.test(error.message);
+}

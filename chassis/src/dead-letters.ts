@@ -1,0 +1,116 @@
+// Events that could not be handled, with their raw bytes and the cause; every service serves its own to admins.
+
+import { randomUUID } from 'node:crypto';
+import { create } from '@bufbuild/protobuf';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import type { ConnectRouter, HandlerContext } from '@connectrpc/connect';
+import {
+  DeadLetterSchema, DeadLetterService, DeadLetterState, DiscardDeadLetterResponseSchema, ReplayDeadLetterResponseSchema,
+  DiscardDeadLetterRequestSchema, type DeadLetter, type DiscardDeadLetterRequest, type ReplayDeadLetterRequest,
+} from '@millrace/gen/millrace/ops/v1/dead_letter_pb.js';
+import { callerOf } from './auth.ts';
+import { sql, type Database, type Queryable } from './db.ts';
+import { refuse } from './errors.ts';
+import { handleOnce, readEvent, type RawEvent, type Reaction } from './inbox.ts';
+import { decodePageToken, encodePageToken, pageLimit } from './pages.ts';
+import { remember } from './requests.ts';
+
+type Row = {
+  dead_letter_id: string; stream: string; subject: string; stream_sequence: bigint; event_id: string; event_type: string; deliveries: number;
+  cause: string; stack: string; headers: Record<string, string>; body: Buffer; state: DeadLetterState;
+  create_time: Date; resolve_time: Date | null; resolved_by: string; note: string;
+};
+
+/** Puts an event away. A message that comes back because its ack was lost finds itself here and changes nothing. */
+export async function buryEvent(db: Queryable, raw: RawEvent, cause: Error): Promise<void> {
+  const reason = cause.cause instanceof Error ? `${cause.message}: ${cause.cause.message}` : cause.message;
+  await db.query(sql`
+    INSERT INTO dead_letter (dead_letter_id, stream, subject, stream_sequence, event_id, event_type, deliveries, cause, stack, headers, body)
+    VALUES (${randomUUID()}, ${raw.stream}, ${raw.subject}, ${raw.sequence}, ${raw.headers['ce-id'] ?? ''}, ${raw.headers['ce-type'] ?? ''},
+      ${raw.deliveries}, ${reason}, ${cause.stack ?? ''}, ${JSON.stringify(raw.headers)}, ${Buffer.from(raw.body)})
+    ON CONFLICT (stream, stream_sequence) DO NOTHING`);
+}
+
+/** Serves ops.v1.DeadLetterService over this service's table. */
+export function deadLetterRoutes(service: string, db: Database, reactions: ReadonlyMap<string, Reaction>): (router: ConnectRouter) => void {
+  const toProto = (row: Row, whole: boolean): DeadLetter =>
+    create(DeadLetterSchema, {
+      deadLetterId: row.dead_letter_id, service, stream: row.stream, subject: row.subject, streamSequence: row.stream_sequence,
+      eventId: row.event_id, eventType: row.event_type, deliveries: row.deliveries, cause: row.cause, state: row.state,
+      createTime: timestampFromDate(row.create_time), resolvedBy: row.resolved_by, note: row.note,
+      ...(row.resolve_time && { resolveTime: timestampFromDate(row.resolve_time) }),
+      ...(whole && { stack: row.stack, headers: row.headers, body: row.body }),
+    });
+
+  return (router) =>
+    router.service(DeadLetterService, {
+      async listDeadLetters(request) {
+        const states = request.states.length > 0 ? request.states : [DeadLetterState.OPEN];
+        const scope = `ListDeadLetters ${states.join()}`;
+        const limit = pageLimit(request.pageSize);
+        const [time, id] = decodePageToken<[string, string]>(scope, request.pageToken) ?? ['infinity', 'ffffffff-ffff-ffff-ffff-ffffffffffff'];
+        // Index dead_letter_state_create_time_idx.
+        const rows = await db.query<Row>(sql`
+          SELECT * FROM dead_letter WHERE state = ANY(${states}::int[]) AND (create_time, dead_letter_id) < (${time}::timestamptz, ${id}::uuid)
+          ORDER BY create_time DESC, dead_letter_id DESC LIMIT ${limit + 1}`);
+        const page = rows.slice(0, limit);
+        const last = page.at(-1);
+        return {
+          deadLetters: page.map((row) => toProto(row, false)),
+          nextPageToken: last !== undefined && rows.length > limit ? encodePageToken(scope, [last.create_time.toISOString(), last.dead_letter_id]) : '',
+        };
+      },
+
+      getDeadLetter: async (request) => ({ deadLetter: toProto(await load(db, request.deadLetterId), true) }),
+
+      replayDeadLetter: async (request, context) => ({ deadLetter: toProto(await replay(db, reactions, request, context), true) }),
+
+      discardDeadLetter: (request: DiscardDeadLetterRequest, context) =>
+        db.transaction((tx) => {
+          const caller = callerOf(context);
+          const call = { method: 'DiscardDeadLetter', caller, requestId: request.requestId, schema: DiscardDeadLetterRequestSchema, request, response: DiscardDeadLetterResponseSchema };
+          return remember(tx, call, async () => {
+            const row = await lockOpen(tx, request.deadLetterId);
+            await resolve(tx, row.dead_letter_id, DeadLetterState.DISCARDED, caller.subject, request.reason);
+            return create(DiscardDeadLetterResponseSchema, { deadLetter: toProto(await load(tx, row.dead_letter_id), false) });
+          });
+        }),
+    });
+}
+
+/** Through the same inbox, in the same transaction; when it fails again, the letter stays open with the new cause. */
+async function replay(db: Database, reactions: ReadonlyMap<string, Reaction>, request: ReplayDeadLetterRequest, context: HandlerContext): Promise<Row> {
+  try {
+    return await db.transaction(async (tx) => {
+      const row = await lockOpen(tx, request.deadLetterId);
+      const raw = { stream: row.stream, sequence: row.stream_sequence, subject: row.subject, headers: row.headers, body: row.body, deliveries: row.deliveries };
+      await handleOnce(tx, [readEvent(raw, reactions)], reactions);
+      await resolve(tx, row.dead_letter_id, DeadLetterState.REPLAYED, callerOf(context).subject, '');
+      return load(tx, row.dead_letter_id);
+    });
+  } catch (error) {
+    // Refusals about the letter itself (none there, not open) and outages are the caller's answer; anything else is the event's.
+    if ((error as { reason?: unknown }).reason !== undefined) throw error;
+    const { message, stack } = error as Error;
+    await db.query(sql`UPDATE dead_letter SET cause = ${message}, stack = ${stack ?? ''} WHERE dead_letter_id = ${request.deadLetterId}::uuid AND state = ${DeadLetterState.OPEN}`);
+    return load(db, request.deadLetterId);
+  }
+}
+
+async function load(db: Queryable, id: string): Promise<Row> {
+  const [row] = await db.query<Row>(sql`SELECT * FROM dead_letter WHERE dead_letter_id::text = ${id.toLowerCase()}`);
+  if (row === undefined) throw refuse('NOT_FOUND', 'there is no such dead letter');
+  return row;
+}
+
+async function lockOpen(tx: Queryable, id: string): Promise<Row> {
+  const [row] = await tx.query<Row>(sql`SELECT * FROM dead_letter WHERE dead_letter_id::text = ${id.toLowerCase()} FOR UPDATE`);
+  if (row === undefined) throw refuse('NOT_FOUND', 'there is no such dead letter');
+  const state = DeadLetterState[row.state];
+  if (row.state !== DeadLetterState.OPEN) throw refuse('ILLEGAL_TRANSITION', `the dead letter is ${state}`, { state: `DEAD_LETTER_STATE_${state}` });
+  return row;
+}
+
+async function resolve(tx: Queryable, id: string, state: DeadLetterState, by: string, note: string): Promise<void> {
+  await tx.query(sql`UPDATE dead_letter SET state = ${state}, resolve_time = now(), resolved_by = ${by}, note = ${note} WHERE dead_letter_id = ${id}::uuid`);
+}

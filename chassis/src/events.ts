@@ -1,0 +1,35 @@
+// What the contracts say about events: the single list of subjects, streams and listeners, read from the descriptors.
+
+import { getOption, hasOption, type DescMessage } from '@bufbuild/protobuf';
+import { event as eventOption } from '@millrace/gen/millrace/type/v1/event_pb.js';
+
+/** Where an event is published and who hears it. */
+export type EventKind = {
+  schema: DescMessage;
+  /** "orders.placed" */
+  subject: string;
+  /** "ORDERS" */
+  stream: string;
+  /** Local name of the field that holds the aggregate's id. */
+  aggregate: string;
+  heardBy: string[];
+};
+
+/** The event that a message is; a message without the option is none, and that is a defect. */
+export function eventKind(schema: DescMessage): EventKind {
+  if (!hasOption(schema, eventOption)) throw new Error(`${schema.typeName} is not an event`);
+  const { subject, aggregate, heardBy } = getOption(schema, eventOption);
+  const field = schema.fields.find((candidate) => candidate.name === aggregate);
+  if (field === undefined) throw new Error(`${schema.typeName} has no field ${aggregate}`);
+  return { schema, subject, stream: streamOf(subject), aggregate: field.localName, heardBy };
+}
+
+/** The stream that holds a subject. */
+export function streamOf(subject: string): string {
+  return (subject.split('.', 1)[0] ?? '').toUpperCase();
+}
+
+/** An aggregate's id as one subject token: dots, wildcards, blanks and "%" are written as %XX. */
+export function subjectToken(id: string): string {
+  return id.replace(/[%.*>\s]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
+}

@@ -1,0 +1,73 @@
+// Arriving: event ids are remembered in the transaction of their effect, so that a repeated event does nothing twice.
+
+import { fromJsonString, type DescMessage, type Message, type MessageShape } from '@bufbuild/protobuf';
+import { sql, type Tx } from './db.ts';
+
+/** An event of another service, as a handler gets it. */
+export type Heard<T> = {
+  id: string;
+  type: string;
+  time: Date;
+  /** The aggregate's version. */
+  version: number;
+  body: T;
+};
+
+/** What a service does about one type of event. */
+export type Reaction = {
+  schema: DescMessage;
+  handle: (tx: Tx, events: Heard<Message>[]) => Promise<void>;
+};
+
+/**
+ * Declares the reaction to a type of event. `handle` gets up to a batch of events in one transaction that also holds their inbox rows;
+ * after a failure it is run again with single events. Facts arrive in any order; it touches only the database.
+ */
+export function on<D extends DescMessage>(schema: D, handle: (tx: Tx, events: Heard<MessageShape<D>>[]) => Promise<void>): Reaction {
+  return { schema, handle: handle as Reaction['handle'] };
+}
+
+/** A message off the wire, before anybody has looked into it. */
+export type RawEvent = {
+  stream: string;
+  sequence: bigint;
+  subject: string;
+  headers: Record<string, string>;
+  body: Uint8Array;
+  deliveries: number;
+};
+
+/** An event that can never be handled, however often it is tried. */
+export class UnreadableEventError extends Error {
+  override readonly name = 'UnreadableEventError';
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** Reads headers and body; throws UnreadableEventError. Unknown fields are a newer producer's and are skipped. */
+export function readEvent(raw: RawEvent, reactions: ReadonlyMap<string, Reaction>): Heard<Message> {
+  const id = raw.headers['ce-id'] ?? '';
+  const type = raw.headers['ce-type'] ?? '';
+  if (!UUID.test(id)) throw new UnreadableEventError(`header ce-id is not a UUID: "${id.slice(0, 64)}"`);
+  const reaction = reactions.get(type);
+  if (reaction === undefined) throw new UnreadableEventError(`no reaction to events of type "${type.slice(0, 200)}"`);
+  try {
+    const body = fromJsonString(reaction.schema, Buffer.from(raw.body).toString('utf8'), { ignoreUnknownFields: true });
+    return { id, type, time: new Date(raw.headers['ce-time'] ?? Number.NaN), version: Number(raw.headers['millrace-version']), body };
+  } catch (error) {
+    throw new UnreadableEventError(`the body is no ${type}`, { cause: error });
+  }
+}
+
+/** Remembers the events, and hands those that are new to their reactions, type by type. */
+export async function handleOnce(tx: Tx, events: Heard<Message>[], reactions: ReadonlyMap<string, Reaction>): Promise<void> {
+  const byId = new Map(events.map((event) => [event.id.toLowerCase(), event]));
+  // Primary key inbox_pkey; in the order of the ids, so that two instances with overlapping batches can't deadlock.
+  const fresh = await tx.query<{ event_id: string }>(sql`
+    INSERT INTO inbox (event_id) SELECT unnest(${[...byId.keys()].sort()}::uuid[]) ON CONFLICT DO NOTHING RETURNING event_id`);
+  const isFresh = new Set(fresh.map((row) => row.event_id));
+  for (const [type, reaction] of reactions) {
+    const mine = [...byId].filter(([id, event]) => event.type === type && isFresh.has(id)).map(([, event]) => event);
+    if (mine.length > 0) await reaction.handle(tx, mine);
+  }
+}

@@ -1,0 +1,138 @@
+// Background jobs: each has a handle that a test drives by hand, and stops with the process's signal.
+
+import { backoff } from './backoff.ts';
+import type { Log } from './log.ts';
+
+export type Loop = {
+  name: string;
+  /** One round; answers how many items it handled. */
+  tick(): Promise<number>;
+  /** Rounds until there is nothing to do. */
+  drain(): Promise<void>;
+  /** There may be something to do: don't wait for the next poll. */
+  poke(): void;
+  /** Runs rounds until the signal; resolves when the last round is over. */
+  start(signal: AbortSignal): Promise<void>;
+};
+
+/** A drain that finds work for this many rounds feeds itself: a defect, not a backlog. */
+const MAX_DRAIN_ROUNDS = 10_000;
+
+/** Makes a loop of a round: again at once while there is work, else after `pollMs` or a poke; a throwing round is logged and paused. */
+export function createLoop(options: { name: string; log: Log; pollMs: number; round: () => Promise<number> }): Loop {
+  const { name, log, pollMs } = options;
+  let poked = false;
+  let wake = () => {};
+  let last: Promise<unknown> = Promise.resolve();
+  // A test's drain and the running loop take turns.
+  const round = (): Promise<number> => {
+    const mine = last.then(options.round);
+    last = mine.catch(() => {});
+    return mine;
+  };
+
+  const pause = (ms: number, signal: AbortSignal) =>
+    new Promise<void>((resolve) => {
+      if (poked || signal.aborted) return resolve();
+      const done = () => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      signal.addEventListener('abort', done);
+      wake = done;
+    });
+
+  return {
+    name,
+    tick: round,
+    async drain() {
+      for (let i = 0; (await round()) > 0; i += 1) {
+        if (i >= MAX_DRAIN_ROUNDS) throw new Error(`${name} found work in ${MAX_DRAIN_ROUNDS} rounds`);
+      }
+    },
+    poke() {
+      poked = true;
+      wake();
+    },
+    async start(signal) {
+      let failures = 0;
+      while (!signal.aborted) {
+        poked = false;
+        try {
+          const handled = await round();
+          failures = 0;
+          if (handled === 0) await pause(pollMs, signal);
+        } catch (error) {
+          if (signal.aborted) return;
+          failures += 1;
+          log.warn({ err: error, loop: name, failures }, 'a round failed');
+          poked = false;
+          await pause(backoff(failures, { maxMs: 5_000 }), signal);
+        }
+      }
+    },
+  };
+}
+
+export type RunnerOptions<Item> = {
+  name: string;
+  log: Log;
+  /** Takes due items and a lease on them, so that another instance or the next round doesn't. */
+  claim: (limit: number) => Promise<Item[]>;
+  /** Handles claimed items. When it throws, their leases run out and they become due again. */
+  work: (items: Item[]) => Promise<void>;
+  /** Items handed to one call of `work`. */
+  batch: number;
+  /** Calls of `work` at once. */
+  concurrency: number;
+  pollMs: number;
+};
+
+/**
+ * A loop over work with a due time. Claims again as soon as a place is free, so that a slow item doesn't hold up the rest.
+ * `drain()` also waits for what is in flight.
+ */
+export function createRunner<Item>(options: RunnerOptions<Item>): Loop {
+  const { name, log, claim, work, batch, concurrency, pollMs } = options;
+  const flying = new Set<Promise<void>>();
+
+  const handle = async (items: Item[]) => {
+    try {
+      await work(items);
+    } catch (error) {
+      log.warn({ err: error, loop: name, items: items.length }, 'work failed, its lease will run out');
+    }
+  };
+
+  const launch = async (): Promise<number> => {
+    while (flying.size >= concurrency) await Promise.race(flying);
+    const items = await claim(batch * (concurrency - flying.size));
+    for (let i = 0; i < items.length; i += batch) {
+      const job: Promise<void> = handle(items.slice(i, i + batch)).finally(() => flying.delete(job));
+      flying.add(job);
+    }
+    return items.length;
+  };
+
+  const loop = createLoop({ name, log, pollMs, round: launch });
+  const landed = () => Promise.all(flying);
+  return {
+    ...loop,
+    async tick() {
+      const launched = await launch();
+      await landed();
+      return launched;
+    },
+    async drain() {
+      for (let i = 0; (await this.tick()) > 0; i += 1) {
+        if (i >= MAX_DRAIN_ROUNDS) throw new Error(`${name} found work in ${MAX_DRAIN_ROUNDS} rounds`);
+      }
+    },
+    async start(signal) {
+      await loop.start(signal);
+      await landed();
+    },
+  };
+}

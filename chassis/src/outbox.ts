@@ -1,0 +1,54 @@
+// Leaving: an event is a row in the service's own database, written in the transaction of the change it tells.
+
+import { randomUUID } from 'node:crypto';
+import { create, toJsonString, type DescMessage, type MessageInitShape } from '@bufbuild/protobuf';
+import { sql, type Tx } from './db.ts';
+import { eventKind, subjectToken, type EventKind } from './events.ts';
+
+export type OutgoingEvent = {
+  eventId: string;
+  /** Full subject, with the aggregate's id. */
+  subject: string;
+  /** The message's full name. */
+  type: string;
+  aggregateId: string;
+  aggregateVersion: number;
+  /** Canonical protojson. */
+  body: string;
+};
+
+const kinds = new WeakMap<DescMessage, EventKind>();
+
+/** Makes an event of a message that has the event option and a field `version`. */
+export function event<D extends DescMessage>(schema: D, init: MessageInitShape<D>): OutgoingEvent {
+  const kind = kinds.get(schema) ?? eventKind(schema);
+  kinds.set(schema, kind);
+  const message = create(schema, init);
+  const { [kind.aggregate]: aggregateId, version } = message as unknown as Record<string, unknown>;
+  if (typeof aggregateId !== 'string' || aggregateId === '') throw new Error(`${schema.typeName} needs ${kind.aggregate}`);
+  if (typeof version !== 'number' || version < 1) throw new Error(`${schema.typeName} needs a version`);
+  return {
+    eventId: randomUUID(),
+    subject: `${kind.subject}.${subjectToken(aggregateId)}`,
+    type: schema.typeName,
+    aggregateId,
+    aggregateVersion: version,
+    body: toJsonString(schema, message),
+  };
+}
+
+/**
+ * Writes events into the outbox, in order, with one statement. To be called after the aggregates' rows are locked,
+ * so that positions follow versions within an aggregate.
+ */
+export async function appendEvents(tx: Tx, events: OutgoingEvent[], traceparent?: string): Promise<void> {
+  if (events.length === 0) return;
+  await tx.query(sql`
+    INSERT INTO outbox (event_id, subject, type, aggregate_id, aggregate_version, body, traceparent)
+    SELECT event_id, subject, type, aggregate_id, aggregate_version, body, ${traceparent ?? null}
+    FROM unnest(${events.map((e) => e.eventId)}::uuid[], ${events.map((e) => e.subject)}::text[], ${events.map((e) => e.type)}::text[],
+      ${events.map((e) => e.aggregateId)}::text[], ${events.map((e) => e.aggregateVersion)}::int[], ${events.map((e) => e.body)}::text[])
+      WITH ORDINALITY AS e (event_id, subject, type, aggregate_id, aggregate_version, body, place)
+    ORDER BY place`);
+  tx.writesEvents();
+}

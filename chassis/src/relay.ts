@@ -1,0 +1,100 @@
+// Publishes the outbox: in order, in atomic batches, at least once. A broker that is away only delays it.
+
+import { headers, type MsgHdrs } from '@nats-io/transport-node';
+import { JetStreamApiError, type JetStreamClient } from '@nats-io/jetstream';
+import { advisoryLock } from './advisory-lock.ts';
+import { sql, type Database } from './db.ts';
+import type { Log } from './log.ts';
+import { createLoop, type Loop } from './loop.ts';
+
+/** Rows published together; the server takes atomic batches of up to 1,000. */
+const BATCH = 500;
+/** The safety net for a missed poke, or for rows that another process wrote. */
+const POLL_MS = 200;
+/** The server's own limit is 5 s for an API answer; a slower disk is an outage. */
+const PUBLISH_TIMEOUT_MS = 10_000;
+
+type Row = {
+  position: bigint;
+  event_id: string;
+  subject: string;
+  type: string;
+  aggregate_id: string;
+  aggregate_version: number;
+  body: string;
+  traceparent: string | null;
+  create_time: Date;
+};
+
+export type RelayOptions = { service: string; db: Database; log: Log; broker: () => JetStreamClient | undefined };
+
+/**
+ * The loop that publishes. Whoever holds the service's advisory lock publishes, so that two instances can't break the order.
+ * A row is marked only after the broker has stored it: a kill at any point repeats a publication and never loses one.
+ */
+export function createRelay({ service, db, log, broker }: RelayOptions): Loop {
+  const leadership = advisoryLock(db, 'relay');
+  const loop = createLoop({ name: 'relay', log, pollMs: POLL_MS, round: publishNext });
+  db.onEvents(() => loop.poke());
+  return {
+    ...loop,
+    async start(signal) {
+      await loop.start(signal);
+      leadership.release();
+    },
+  };
+
+  async function publishNext(): Promise<number> {
+    const js = broker();
+    if (js === undefined) return 0;
+    const leader = await leadership.hold();
+    if (leader === undefined) return 0;
+    // Index outbox_unpublished. Unpublished rows, not rows after a position: positions are not in commit order.
+    const rows = await leader.query<Row>(sql`
+      SELECT position, event_id, subject, type, aggregate_id, aggregate_version, body, traceparent, create_time
+      FROM outbox WHERE publish_time IS NULL ORDER BY position LIMIT ${BATCH}`);
+    if (rows.length === 0) return 0;
+    await publish(js, service, rows);
+    await leader.query(sql`UPDATE outbox SET publish_time = now() WHERE position = ANY(${rows.map((row) => row.position)}::bigint[])`);
+    return rows.length;
+  }
+}
+
+/** One atomic batch; single publications when the batch is refused, because one repeated id refuses all of it. */
+async function publish(js: JetStreamClient, service: string, rows: Row[]): Promise<void> {
+  if (rows.length > 1) {
+    try {
+      return await publishBatch(js, service, rows);
+    } catch (error) {
+      if (!(error instanceof JetStreamApiError) && !/batch/i.test(String(error))) throw error;
+    }
+  }
+  // One after the other: a failure must not leave a later event of an aggregate published without an earlier one.
+  for (const row of rows) {
+    await js.publish(row.subject, row.body, { msgID: row.event_id, headers: eventHeaders(service, row), timeout: PUBLISH_TIMEOUT_MS });
+  }
+}
+
+async function publishBatch(js: JetStreamClient, service: string, rows: Row[]): Promise<void> {
+  const [first, ...rest] = rows as [Row, ...Row[]];
+  const last = rest.pop() as Row;
+  const batch = await js.startBatch(first.subject, first.body, { headers: eventHeaders(service, first), timeout: PUBLISH_TIMEOUT_MS });
+  for (const row of rest) batch.add(row.subject, row.body, { headers: eventHeaders(service, row) });
+  await batch.commit(last.subject, last.body, { headers: eventHeaders(service, last), timeout: PUBLISH_TIMEOUT_MS } as Parameters<typeof batch.commit>[2]);
+}
+
+/** CloudEvents 1.0 attributes in binary mode, and what JetStream needs. `Nats-Msg-Id` stands here because a batch ignores `msgID`. */
+function eventHeaders(service: string, row: Row): MsgHdrs {
+  const h = headers();
+  h.set('Nats-Msg-Id', row.event_id);
+  h.set('ce-specversion', '1.0');
+  h.set('ce-id', row.event_id);
+  h.set('ce-type', row.type);
+  h.set('ce-source', `/millrace/${service}`);
+  h.set('ce-subject', row.aggregate_id);
+  h.set('ce-time', row.create_time.toISOString());
+  h.set('content-type', 'application/json');
+  h.set('millrace-version', String(row.aggregate_version));
+  if (row.traceparent !== null) h.set('traceparent', row.traceparent);
+  return h;
+}

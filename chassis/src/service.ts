@@ -1,0 +1,135 @@
+// A whole service on the chassis: server, relay, consumers, dead letters and loops behind one start and one stop.
+
+import { setTimeout } from 'node:timers/promises';
+import type { DescService } from '@bufbuild/protobuf';
+import type { ConnectRouter } from '@connectrpc/connect';
+import { DeadLetterService } from '@millrace/gen/millrace/ops/v1/dead_letter_pb.js';
+import { jetstream, type JetStreamClient } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { createVerifier } from './auth.ts';
+import { connectBroker } from './broker.ts';
+import type { ServiceConfig } from './config.ts';
+import { createConsumers } from './consumer.ts';
+import { sql, type Database } from './db.ts';
+import { deadLetterRoutes } from './dead-letters.ts';
+import { eventKind } from './events.ts';
+import type { Reaction } from './inbox.ts';
+import type { Log } from './log.ts';
+import type { Loop } from './loop.ts';
+import { createRelay } from './relay.ts';
+import { createRetention } from './retention.ts';
+import { startServer, type HttpHandler } from './server.ts';
+
+export type ServiceDefinition = {
+  name: string;
+  config: ServiceConfig;
+  log: Log;
+  db: Database;
+  /** The service's own RPCs; dead letters, health and reflection are added. */
+  routes: (router: ConnectRouter) => void;
+  services: DescService[];
+  reactions: Reaction[];
+  loops?: Loop[];
+  /** Raw routes by path, such as a provider's webhook. */
+  http?: Record<string, HttpHandler>;
+  /** Runs before the service says that it is ready. */
+  warmUp?: () => Promise<void>;
+  /** Runs after everything has stopped. */
+  close?: () => Promise<void>;
+};
+
+export type Running = {
+  name: string;
+  url: string;
+  port: number;
+  /** Stops taking calls, finishes what is in flight, then stops the loops and closes the connections. */
+  stop(): Promise<void>;
+  /** Runs relay, consumers and loops until they are quiet. */
+  drain(): Promise<void>;
+};
+
+/** Calls in flight get this long at a stop. */
+const CALL_GRACE_MS = 2_000;
+/** Rounds in flight get this long after that; a launcher waits 5 s in all. */
+const LOOP_GRACE_MS = 2_000;
+
+export async function runService(definition: ServiceDefinition, signal: AbortSignal): Promise<Running> {
+  const { name, config, log, db } = definition;
+  const stopped = new AbortController();
+  const reactions = reactionTable(name, definition.reactions);
+  let connection: NatsConnection | undefined;
+  let js: JetStreamClient | undefined;
+  const broker = () => js;
+
+  const relay = createRelay({ service: name, db, log, broker });
+  const consumers = createConsumers({ service: name, db, log, reactions, broker });
+  const loops = [relay, ...consumers, ...(definition.loops ?? []), createRetention(db, log)];
+
+  await definition.warmUp?.();
+  const server = await startServer({
+    name,
+    host: config.HOST,
+    port: config.PORT,
+    log,
+    verify: createVerifier(config.MILLRACE_JWKS),
+    services: [...definition.services, DeadLetterService],
+    routes(router) {
+      definition.routes(router);
+      deadLetterRoutes(name, db, reactions)(router);
+    },
+    http: definition.http ?? {},
+    ready: () => readiness(db, connection),
+  });
+
+  // Not awaited: without a broker the service serves, and its events wait in the outbox.
+  const connecting = connectBroker(config.NATS_URL, name, log, stopped.signal).then((connected) => {
+    connection = connected;
+    js = connected && jetstream(connected);
+  });
+  const running = loops.map((loop) => loop.start(stopped.signal));
+
+  let stopping: Promise<void> | undefined;
+  const stop = () => (stopping ??= stopAll());
+  async function stopAll(): Promise<void> {
+    await server.stop(CALL_GRACE_MS);
+    stopped.abort();
+    await Promise.race([Promise.allSettled([...running, connecting]), setTimeout(LOOP_GRACE_MS)]);
+    // Flushes the last acknowledgements; a broker that is away can't take them, and repeats the messages.
+    await Promise.race([connection?.drain().catch(() => {}), setTimeout(LOOP_GRACE_MS / 4)]);
+    await connection?.close();
+    await definition.close?.();
+    await db.close();
+  }
+  signal.addEventListener('abort', () => void stop(), { once: true });
+  log.info({ port: server.port }, 'ready');
+
+  return {
+    name,
+    url: server.url,
+    port: server.port,
+    stop,
+    async drain() {
+      await connecting;
+      for (const loop of loops) await loop.drain();
+      await relay.drain();
+    },
+  };
+}
+
+/** Reactions by type; refuses one to an event that the contract doesn't let this service hear. */
+function reactionTable(service: string, reactions: Reaction[]): ReadonlyMap<string, Reaction> {
+  for (const { schema } of reactions) {
+    if (!eventKind(schema).heardBy.includes(service)) throw new Error(`${schema.typeName} is not heard by ${service}: see its event option`);
+  }
+  return new Map(reactions.map((reaction) => [reaction.schema.typeName, reaction]));
+}
+
+async function readiness(db: Database, connection: NatsConnection | undefined): Promise<{ ok: boolean; detail: Record<string, string> }> {
+  const broker = connection !== undefined && !connection.isClosed() ? 'connected' : 'away';
+  try {
+    await db.query(sql`SELECT 1`);
+    return { ok: true, detail: { database: 'connected', broker } };
+  } catch {
+    return { ok: false, detail: { database: 'away', broker } };
+  }
+}
