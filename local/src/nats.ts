@@ -18,6 +18,8 @@ export type NatsOptions = {
   durable?: boolean;
   logFile?: string;
   binary?: string;
+  /** Hears of the process before it is ready. */
+  onSpawn?: (known: ProcessId) => void;
 };
 
 export type Nats = {
@@ -45,7 +47,7 @@ export async function startNats(options: NatsOptions): Promise<Nats> {
   mkdirSync(path.dirname(logFile), { recursive: true });
   mkdirSync(folder, { recursive: true });
   const config = path.join(folder, 'nats.conf');
-  writeFileSync(config, natsConfig({ listen: `127.0.0.1:${options.port || -1}`, monitor: '127.0.0.1:-1', storeDir: path.join(folder, 'data'), portsDir: folder, password, durable: options.durable ?? true }), { mode: 0o600 });
+  writeFileSync(config, natsConfig({ listen: `127.0.0.1:${options.port || -1}`, monitor: '127.0.0.1:-1', storeDir: path.join(folder, 'data'), portsDir: folder, password: (user) => JSON.stringify(password(user)), durable: options.durable ?? true }), { mode: 0o600 });
 
   const log = openSync(logFile, 'a', 0o600);
   const child = spawn(binary, ['-c', config], { detached: true, stdio: ['ignore', log, log] });
@@ -53,6 +55,7 @@ export async function startNats(options: NatsOptions): Promise<Nats> {
   const exited = new Promise<void>((resolve) => child.once('error', () => resolve()).once('exit', () => resolve()));
   const known = child.pid === undefined ? undefined : identify(child.pid);
   if (!known) throw new Error(`nats-server did not start (${binary})`);
+  options.onSpawn?.(known);
   const portsFile = path.join(folder, `${path.basename(binary)}_${known.pid}.ports`);
   const stop = async (): Promise<void> => {
     signal(known, 'SIGTERM');
@@ -85,9 +88,9 @@ export async function startNats(options: NatsOptions): Promise<Nats> {
 
 type ConfigOptions = { listen: string; monitor: string; storeDir: string; portsDir?: string; password: (user: string) => string; durable: boolean };
 
-/** The server's configuration as text; also what the containers run. */
+/** The server's configuration as text; also what the containers run. Passwords are written as given: quote them, or name a variable. */
 export function natsConfig({ listen, monitor, storeDir, portsDir, password, durable }: ConfigOptions): string {
-  const users = USERS.map((user) => ({ user, password: password(user), ...(user === SETUP_USER ? {} : { permissions: permissionsOf(user) }) }));
+  const users = USERS.map((user) => `    { user: ${user}, password: ${password(user)}${user === SETUP_USER ? '' : `, permissions: ${JSON.stringify(permissionsOf(user))}`} }`);
   return [
     'server_name: millrace',
     `listen: ${JSON.stringify(listen)}`,
@@ -99,9 +102,18 @@ export function natsConfig({ listen, monitor, storeDir, portsDir, password, dura
     'write_deadline: "10s"',
     // Without "always" a publish is acked up to two minutes before it is on disk.
     `jetstream { store_dir: ${JSON.stringify(storeDir)}, max_memory_store: 64MB, max_file_store: 16GB${durable ? ', sync_interval: always' : ''} }`,
-    `authorization { users: ${JSON.stringify(users, null, 1)} }`,
+    'authorization {',
+    '  users: [',
+    ...users,
+    '  ]',
+    '}',
     '',
   ].join('\n');
+}
+
+/** Where a container's configuration finds a user's password: `$NATS_PASSWORD_ORDER`. */
+export function passwordVariable(user: string): string {
+  return `$NATS_PASSWORD_${user.toUpperCase()}`;
 }
 
 function permissionsOf(user: string): Permissions {

@@ -19,6 +19,8 @@ export type PostgresOptions = {
   durable?: boolean;
   /** Where the server's own log goes; default `<home>/logs/postgres.log`. */
   logFile?: string;
+  /** Hears of the process before it is ready. */
+  onSpawn?: (known: ProcessId) => void;
 };
 
 export type Postgres = {
@@ -75,6 +77,7 @@ export async function ensureDatabase(adminUrl: string, database: string, role: s
   await client.connect();
   try {
     const { escapeIdentifier, escapeLiteral } = pg;
+    await client.query('SELECT pg_advisory_lock(1)'); // rights on shared databases can't be changed by two at once; goes with the connection
     const [db, owner] = [escapeIdentifier(database), escapeIdentifier(role)];
     const known = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [role]);
     await client.query(`${known.rowCount ? 'ALTER' : 'CREATE'} ROLE ${owner} LOGIN PASSWORD ${escapeLiteral(password)}`);
@@ -126,6 +129,7 @@ async function launch(options: PostgresOptions, bin: string, data: string, accou
   const exited = new Promise<void>((resolve) => child.once('error', () => resolve()).once('exit', () => resolve()));
   const known = child.pid === undefined ? undefined : identify(child.pid);
   if (!known) throw new Error(`Postgres did not start; its log is ${logFile}.`);
+  options.onSpawn?.(known);
   const url = (database: string, role: string, password: string): string => `postgresql://${role}:${encodeURIComponent(password)}@127.0.0.1:${port}/${database}`;
   const adminUrl = url('postgres', ADMIN, options.adminPassword);
   await answers(adminUrl, child, logFile);

@@ -1,0 +1,58 @@
+// runtime.json: where everything is and how to get in, for programs. There while the system is ready, gone after a clean stop.
+import { rmSync } from 'node:fs';
+import { type Home, writeAtomically } from './home.ts';
+import { SERVICES, type Service } from './nats-permissions.ts';
+import type { Tokens } from './tokens.ts';
+
+export type Runtime = {
+  edge: string;
+  services: Record<Service, string>;
+  sandbox: string;
+  nats: string;
+  postgres: Record<Service, string>;
+  tokens: Tokens['people'];
+  pids: Record<string, number>;
+};
+
+export function writeRuntime(home: Home, runtime: Runtime): void {
+  writeAtomically(home.file('runtime.json'), `${JSON.stringify(runtime, null, 2)}\n`);
+}
+
+export function removeRuntime(home: Home): void {
+  rmSync(home.file('runtime.json'), { force: true });
+}
+
+/** What a person sees when everything is ready. */
+export function welcome(home: Home, { edge, services, sandbox, nats, tokens }: Runtime, demoSku: string | undefined): string {
+  const bearer = `authorization: Bearer ${tokens.buyer}`;
+  const order = JSON.stringify({
+    requestId: 'my-first-order',
+    customer: { customerId: 'demo-buyer', name: 'Demo Buyer', email: 'buyer@example.com' },
+    lines: [{ sku: demoSku ?? 'YOUR-SKU', quantity: 1 }],
+    paymentMethod: 'pm_card_visa',
+  });
+  return [
+    '',
+    'Millrace is ready.',
+    '',
+    `  edge       ${edge}`,
+    ...SERVICES.map((name) => `  ${name.padEnd(12)} ${services[name]}`),
+    `  sandbox    ${sandbox}  (its inbox: what was mailed and texted)`,
+    `  NATS       ${nats}  (read-only)`,
+    `  runtime    ${home.file('runtime.json')}`,
+    `  logs       ${home.file('logs')}`,
+    '',
+    `  buyer      ${tokens.buyer}`,
+    `  admin      ${tokens.admin}`,
+    '',
+    'What is on sale:',
+    `  curl -s -H 'content-type: application/json' -H '${bearer}' -d '{"pageSize": 3}' ${edge}/millrace.product.v1.ProductService/ListProducts`,
+    'A first order:',
+    `  npx buf curl --protocol grpc --http2-prior-knowledge -H '${bearer}' -d '${order}' ${edge}/millrace.order.v1.OrderService/PlaceOrder`,
+    '',
+    'Ctrl-C or npm stop ends it; the next npm start goes on where it stopped.',
+    '',
+  ]
+    .map((line) => line.replace(/^( {2}(?:edge|sandbox|NATS|runtime|logs|buyer|admin)) {2,}/, (_, word: string) => `${word.padEnd(15)}`))
+    .join('\n');
+}
