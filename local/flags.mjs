@@ -27,7 +27,7 @@ export function readFlags(args) {
       options: { detach: { type: 'boolean' }, together: { type: 'boolean' }, seed: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
     }).values;
   } catch (error) {
-    throw new Error(`${error.message.split('. ')[0]} (npm start -- --help lists the flags)`);
+    throw new Error(`${error.message.split('. ')[0]} (npm start -- --help lists the flags)`, { cause: error });
   }
   const { detach = false, together = false, help = false, seed } = values;
   if (seed !== undefined && (!/^\d+$/.test(seed) || Number(seed) > MAX_SEED)) throw new Error(`--seed wants a whole number from 0 to ${MAX_SEED}, not "${seed}"`);

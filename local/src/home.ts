@@ -25,7 +25,7 @@ export function openHome(folder: string): Home {
     mkdirSync(folder, { recursive: true });
     // Postgres runs as another user when we are root and has to pass through; the secrets inside are for the owner only.
     if (fresh) chmodSync(folder, 0o711);
-    mkdirSync(path.join(folder, 'logs'), { recursive: true });
+    mkdirSync(path.join(folder, 'logs'), { recursive: true, mode: 0o700 });
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
     accessSync(path.join(folder, 'logs'), constants.W_OK);
   } catch (error) {

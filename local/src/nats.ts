@@ -45,7 +45,7 @@ export async function startNats(options: NatsOptions): Promise<Nats> {
   const { folder, password } = options;
   const logFile = options.logFile ?? path.join(folder, 'nats.log');
   mkdirSync(path.dirname(logFile), { recursive: true });
-  mkdirSync(folder, { recursive: true });
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const config = path.join(folder, 'nats.conf');
   writeFileSync(config, natsConfig({ listen: `127.0.0.1:${options.port || -1}`, monitor: '127.0.0.1:-1', storeDir: path.join(folder, 'data'), portsDir: folder, password: (user) => JSON.stringify(password(user)), durable: options.durable ?? true }), { mode: 0o600 });
 

@@ -1,10 +1,10 @@
-import pg from 'pg';
+import { Client } from 'pg';
 import { expect, test } from 'vitest';
 import { newFolder, startTestPostgres, trackProcess } from '../../test/support/servers.ts';
 import { ensureDatabase, startPostgres } from './postgres.ts';
 
 async function query(url: string, sql: string): Promise<Record<string, unknown>[]> {
-  const client = new pg.Client({ connectionString: url });
+  const client = new Client({ connectionString: url });
   client.on('error', () => {});
   await client.connect();
   try {

@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chownSync, closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import pg from 'pg';
+import { Client, escapeIdentifier, escapeLiteral } from 'pg';
 import { type Account, preparePostgresFiles, processesIn } from './postgres-files.ts';
 import { endProcess, freePort, identify, isRunning, type ProcessId, signal, until } from './processes.ts';
 
@@ -73,10 +73,9 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
 
 /** Makes a role with this password that owns this database and may enter no other. Repeats harmlessly. */
 export async function ensureDatabase(adminUrl: string, database: string, role: string, password: string): Promise<void> {
-  const client = new pg.Client({ connectionString: adminUrl });
+  const client = new Client({ connectionString: adminUrl });
   await client.connect();
   try {
-    const { escapeIdentifier, escapeLiteral } = pg;
     await client.query('SELECT pg_advisory_lock(1)'); // rights on shared databases can't be changed by two at once; goes with the connection
     const [db, owner] = [escapeIdentifier(database), escapeIdentifier(role)];
     const known = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [role]);
@@ -156,7 +155,7 @@ async function answers(adminUrl: string, child: ChildProcess, logFile: string): 
   let last = '';
   const ready = await until(async () => {
     if (child.exitCode !== null || child.signalCode !== null) throw new Error(`Postgres did not start: ${lastLines(logFile)} (its log: ${logFile})`);
-    const client = new pg.Client({ connectionString: adminUrl });
+    const client = new Client({ connectionString: adminUrl });
     client.on('error', () => {}); // a connection lost between two tries is the same as none
     try {
       await client.connect();

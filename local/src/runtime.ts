@@ -31,19 +31,20 @@ export function welcome(home: Home, { edge, services, sandbox, nats, tokens }: R
     lines: [{ sku: demoSku ?? 'YOUR-SKU', quantity: 1 }],
     paymentMethod: 'pm_card_visa',
   });
+  const row = (name: string, value: string): string => `  ${name.padEnd(13)}${value}`;
   return [
     '',
     'Millrace is ready.',
     '',
-    `  edge       ${edge}`,
-    ...SERVICES.map((name) => `  ${name.padEnd(12)} ${services[name]}`),
-    `  sandbox    ${sandbox}  (its inbox: what was mailed and texted)`,
-    `  NATS       ${nats}  (read-only)`,
-    `  runtime    ${home.file('runtime.json')}`,
-    `  logs       ${home.file('logs')}`,
+    row('edge', edge),
+    ...SERVICES.map((name) => row(name, services[name])),
+    row('sandbox', `${sandbox}  (its inbox: what was mailed and texted)`),
+    row('NATS', `${nats}  (read-only)`),
+    row('runtime', home.file('runtime.json')),
+    row('logs', home.file('logs')),
     '',
-    `  buyer      ${tokens.buyer}`,
-    `  admin      ${tokens.admin}`,
+    row('buyer', tokens.buyer),
+    row('admin', tokens.admin),
     '',
     'What is on sale:',
     `  curl -s -H 'content-type: application/json' -H '${bearer}' -d '{"pageSize": 3}' ${edge}/millrace.product.v1.ProductService/ListProducts`,
@@ -52,7 +53,5 @@ export function welcome(home: Home, { edge, services, sandbox, nats, tokens }: R
     '',
     'Ctrl-C or npm stop ends it; the next npm start goes on where it stopped.',
     '',
-  ]
-    .map((line) => line.replace(/^( {2}(?:edge|sandbox|NATS|runtime|logs|buyer|admin)) {2,}/, (_, word: string) => `${word.padEnd(15)}`))
-    .join('\n');
+  ].join('\n');
 }

@@ -15,8 +15,7 @@ import { watchNats } from './nats-watch.ts';
 import { type Nats, natsLogin, startNats } from './nats.ts';
 import { portPlan, refuseTakenPorts } from './ports.ts';
 import { startPostgres } from './postgres.ts';
-import type { ProcessId } from './processes.ts';
-import { signal } from './processes.ts';
+import { type ProcessId, signal } from './processes.ts';
 import { endLeftovers, openRegistry } from './registry.ts';
 import { type Runtime, removeRuntime, writeRuntime } from './runtime.ts';
 import { seedCatalogue } from './seed.ts';
@@ -74,7 +73,7 @@ export function createSystem({ home, flags, portBase, env, say }: Options): Syst
 
   async function makePlan(): Promise<Plan> {
     const sandboxData = home.file('sandbox');
-    mkdirSync(sandboxData, { recursive: true });
+    mkdirSync(sandboxData, { recursive: true, mode: 0o700 });
     const user = (name: string): string => natsUrl(name);
     return {
       ports,

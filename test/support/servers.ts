@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { type NatsConnection, connect } from '@nats-io/transport-node';
-import pg from 'pg';
+import { Client } from 'pg';
 import { inject } from 'vitest';
 import { type Nats, natsLogin, startNats } from '../../local/src/nats.ts';
 import { type Postgres, ensureDatabase, startPostgres } from '../../local/src/postgres.ts';
@@ -103,15 +103,15 @@ async function migrateService(service: string, url: string): Promise<void> {
   await migrate({ databaseUrl: url, migrationsDir });
 }
 
-async function locked<T>(adminUrl: string, key: string, work: (admin: pg.Client) => Promise<T>): Promise<T> {
+async function locked<T>(adminUrl: string, key: string, work: (admin: Client) => Promise<T>): Promise<T> {
   return asAdmin(adminUrl, async (admin) => {
     await admin.query('SELECT pg_advisory_lock(hashtext($1))', [key]);
     return work(admin); // the lock goes with the connection
   });
 }
 
-async function asAdmin<T>(adminUrl: string, work: (admin: pg.Client) => Promise<T>): Promise<T> {
-  const admin = new pg.Client({ connectionString: adminUrl });
+async function asAdmin<T>(adminUrl: string, work: (admin: Client) => Promise<T>): Promise<T> {
+  const admin = new Client({ connectionString: adminUrl });
   await admin.connect();
   try {
     return await work(admin);
