@@ -1,0 +1,38 @@
+import { decodePageToken, encodePageToken, pageLimit } from '@millrace/chassis/pages';
+import type { PrismaClient } from '@millrace/gen/prisma/product/client.ts';
+import type { Product } from './product.ts';
+import { toProduct } from './store.ts';
+
+/** Words that count; the rest of a query is noise, and each one costs an index scan. */
+const MAX_WORDS = 10;
+
+export type ProductFilter = { query: string; includeArchived: boolean; pageSize: number; pageToken: string };
+export type ProductPage = { products: Product[]; nextPageToken: string };
+
+/** Sorted by sku; pages stay stable while products come and go. Index: product_pkey, or product_search when there are words. */
+export async function listProducts(prisma: PrismaClient, filter: ProductFilter): Promise<ProductPage> {
+  const limit = pageLimit(filter.pageSize);
+  const scope = JSON.stringify(['ListProducts', filter.query, filter.includeArchived]);
+  const cursor = decodePageToken<unknown>(scope, filter.pageToken);
+  const after = cursor === undefined ? undefined : String(cursor);
+  const rows = await prisma.product.findMany({
+    where: {
+      AND: wordsOf(filter.query).map((word) => ({ OR: [containing('sku', word), containing('name', word), containing('description', word)] })),
+      ...(filter.includeArchived ? {} : { state: 'ACTIVE' }),
+      ...(after === undefined ? {} : { sku: { gt: after } }),
+    },
+    orderBy: { sku: 'asc' },
+    take: limit + 1,
+  });
+  const products = rows.slice(0, limit).map(toProduct);
+  return { products, nextPageToken: rows.length > limit ? encodePageToken(scope, products.at(-1)?.sku) : '' };
+}
+
+function wordsOf(query: string): string[] {
+  return query.split(/\s+/).filter((word) => word !== '').slice(0, MAX_WORDS);
+}
+
+function containing(field: 'sku' | 'name' | 'description', word: string) {
+  // Prisma hands % and _ on to LIKE as they are.
+  return { [field]: { contains: word.replace(/[\\%_]/g, String.raw`\$&`), mode: 'insensitive' as const } };
+}

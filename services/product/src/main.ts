@@ -1,0 +1,36 @@
+// The composition root of product: the catalogue, what is sold and for how much.
+import { readProductConfig } from './config.ts';
+import { productRoutes } from './rpc.ts';
+import { batchGet } from './store.ts';
+import type { Env } from '@millrace/chassis/config';
+import { openDatabase } from '@millrace/chassis/db';
+import { createLog } from '@millrace/chassis/log';
+import { runProcess } from '@millrace/chassis/process';
+import { runService, type Running } from '@millrace/chassis/service';
+import { ProductService } from '@millrace/gen/millrace/product/v1/product_pb.js';
+import { PrismaClient } from '@millrace/gen/prisma/product/client.ts';
+
+/** Look-ups before the service says that it is ready: the first ones cost many times what the later ones do. */
+const WARM_UP_ROUNDS = 200;
+
+export async function startProduct(env: Env, signal: AbortSignal): Promise<Running> {
+  const config = readProductConfig(env);
+  const log = createLog('product', config.LOG_LEVEL);
+  const db = openDatabase(config.DATABASE_URL, log);
+  const prisma = new PrismaClient({ adapter: db.prismaAdapter() });
+  return runService(
+    {
+      name: 'product', config, log, db,
+      services: [ProductService],
+      routes: productRoutes(db, prisma),
+      reactions: [],
+      async warmUp() {
+        for (let i = 0; i < WARM_UP_ROUNDS; i += 1) await batchGet(db, ['']);
+      },
+      close: () => prisma.$disconnect(),
+    },
+    signal,
+  );
+}
+
+if (import.meta.main) await runProcess(startProduct);

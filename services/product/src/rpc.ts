@@ -1,0 +1,73 @@
+// ProductService on the wire: translates, and runs each change once per request id.
+import { create, type DescMessage, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
+import type { GenMessage } from '@bufbuild/protobuf/codegenv2';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import type { ConnectRouter, HandlerContext } from '@connectrpc/connect';
+import { callerOf } from '@millrace/chassis/auth';
+import type { Database, Tx } from '@millrace/chassis/db';
+import { remember } from '@millrace/chassis/requests';
+import type { PrismaClient } from '@millrace/gen/prisma/product/client.ts';
+import { ProductState, ProductService, type ImportProductsRequest, type Product as ProductMessage, type ProductSchema } from '@millrace/gen/millrace/product/v1/product_pb.js';
+import { archiveProduct } from './archive-product.ts';
+import { createProduct } from './create-product.ts';
+import { importProducts, type ImportRow } from './import-products.ts';
+import { listProducts } from './list-products.ts';
+import { maskedChanges, ProductNotFoundError, type Details, type Product } from './product.ts';
+import { batchGet } from './store.ts';
+import { updateProduct } from './update-product.ts';
+
+export function productRoutes(db: Database, prisma: PrismaClient): (router: ConnectRouter) => void {
+  const { method } = ProductService;
+
+  function once<Req extends DescMessage, Res extends DescMessage>(
+    rpc: { name: string; input: Req; output: Res }, request: MessageShape<Req> & { requestId: string }, context: HandlerContext, effect: (tx: Tx) => Promise<MessageInitShape<Res>>,
+  ): Promise<MessageShape<Res>> {
+    const call = { method: rpc.name, caller: callerOf(context), requestId: request.requestId, schema: rpc.input, request, response: rpc.output };
+    return db.transaction((tx) => remember(tx, call, async () => create(rpc.output, await effect(tx))));
+  }
+
+  return (router) =>
+    router.service(ProductService, {
+      createProduct: (request, context) =>
+        once(method.createProduct, request, context, async (tx) => {
+          const { sku, details } = readProduct(request.product);
+          return { product: productMessage(await createProduct(tx, sku, details, request)) };
+        }),
+      updateProduct: (request, context) =>
+        once(method.updateProduct, request, context, async (tx) => {
+          const { sku, details, revision } = readProduct(request.product);
+          const changes = maskedChanges(details, request.updateMask?.paths ?? []);
+          return { product: productMessage(await updateProduct(tx, sku, changes, revision)) };
+        }),
+      deleteProduct: (request, context) =>
+        once(method.deleteProduct, request, context, async (tx) => ({ product: productMessage(await archiveProduct(tx, request.sku)) })),
+      async getProduct({ sku }) {
+        const [product] = await batchGet(db, [sku]);
+        if (product === undefined) throw new ProductNotFoundError(sku);
+        return { product: productMessage(product) };
+      },
+      async batchGetProducts({ skus }) {
+        return { products: (await batchGet(db, skus)).map(productMessage) };
+      },
+      async listProducts(request) {
+        const page = await listProducts(prisma, request);
+        return { products: page.products.map(productMessage), nextPageToken: page.nextPageToken };
+      },
+      importProducts: (requests) => importProducts(db, readRows(requests)),
+    });
+}
+
+async function* readRows(requests: AsyncIterable<ImportProductsRequest>): AsyncIterable<ImportRow> {
+  for await (const { product, ...opening } of requests) yield { ...readProduct(product), opening };
+}
+
+/** What a caller may set; a price that is missing stays missing, for the rules to judge. */
+function readProduct(product: ProductMessage | undefined): { sku: string; details: Details; revision: number } {
+  if (product === undefined) throw new Error('validation lets no request without a product through');
+  const { sku, name, description, price, attributes, imageUrl, revision } = product;
+  return { sku, details: { name, description, price: price as Details['price'], attributes, imageUrl }, revision };
+}
+
+export function productMessage({ state, createTime, updateTime, ...same }: Product): MessageInitShape<typeof ProductSchema> {
+  return { ...same, state: ProductState[state], createTime: timestampFromDate(createTime), updateTime: timestampFromDate(updateTime) };
+}

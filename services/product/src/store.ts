@@ -1,0 +1,61 @@
+// The catalogue in the database. Rows of several products are always locked and inserted in sku order, so that two writers can't deadlock.
+import { sql, type Queryable, type Tx } from '@millrace/chassis/db';
+import type { Product, ProductState } from './product.ts';
+
+/** A row as both pg and Prisma give it. */
+export type ProductRow = Omit<Product, 'price' | 'state' | 'attributes'> & { currencyCode: string; minorUnits: bigint; attributes: unknown; state: string };
+
+// Primary key, one probe for each sku. On the path of every order: no Prisma here.
+export async function batchGet(db: Queryable, skus: string[]): Promise<Product[]> {
+  const rows = await db.query<ProductRow>(sql`
+    SELECT sku, name, description, currency_code AS "currencyCode", minor_units AS "minorUnits", attributes, image_url AS "imageUrl",
+      state, revision, create_time AS "createTime", update_time AS "updateTime"
+    FROM product WHERE sku = ANY(${skus})`);
+  return rows.map(toProduct);
+}
+
+// Primary key; locks in sku order, as every writer here does.
+export async function lock(tx: Tx, skus: string[]): Promise<Map<string, Product>> {
+  const rows = await tx.query<ProductRow>(sql`
+    SELECT sku, name, description, currency_code AS "currencyCode", minor_units AS "minorUnits", attributes, image_url AS "imageUrl",
+      state, revision, create_time AS "createTime", update_time AS "updateTime"
+    FROM product WHERE sku = ANY(${skus}) ORDER BY sku FOR UPDATE`);
+  return new Map(rows.map((row) => [row.sku, toProduct(row)]));
+}
+
+export async function clock(tx: Tx): Promise<Date> {
+  const [row] = await tx.query<{ now: Date }>(sql`SELECT date_trunc('milliseconds', now()) AS now`);
+  if (row === undefined) throw new Error('the database has no clock');
+  return row.now;
+}
+
+// Primary key; inserts in sku order: two imports of the same new products wait for each other, never in a ring.
+/** Answers the skus that were free; the others are left as they are. */
+export async function insert(tx: Tx, products: Product[]): Promise<Set<string>> {
+  const rows = await tx.query<{ sku: string }>(sql`
+    INSERT INTO product (sku, name, description, currency_code, minor_units, attributes, image_url, state, revision, create_time, update_time)
+    SELECT sku, name, description, currency_code, minor_units, attributes, image_url, state, revision, create_time, update_time
+    FROM json_populate_recordset(NULL::product, ${toJson(products)}) ORDER BY sku
+    ON CONFLICT (sku) DO NOTHING RETURNING sku`);
+  return new Set(rows.map((row) => row.sku));
+}
+
+// Primary key; the rows are locked already.
+export async function update(tx: Tx, products: Product[]): Promise<void> {
+  await tx.query(sql`
+    UPDATE product SET (name, description, currency_code, minor_units, attributes, image_url, state, revision, update_time)
+      = (n.name, n.description, n.currency_code, n.minor_units, n.attributes, n.image_url, n.state, n.revision, n.update_time)
+    FROM json_populate_recordset(NULL::product, ${toJson(products)}) AS n WHERE product.sku = n.sku`);
+}
+
+export function toProduct({ currencyCode, minorUnits, attributes, state, ...row }: ProductRow): Product {
+  return { ...row, attributes: attributes as Record<string, string>, state: state as ProductState, price: { currencyCode, minorUnits } };
+}
+
+function toJson(products: Product[]): string {
+  return JSON.stringify(
+    products.map(({ price, imageUrl, createTime, updateTime, ...same }) => ({
+      ...same, currency_code: price.currencyCode, minor_units: String(price.minorUnits), image_url: imageUrl, create_time: createTime, update_time: updateTime,
+    })),
+  );
+}
