@@ -1,0 +1,47 @@
+// The few things in which HTTP/1.1 and HTTP/2 differ here.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
+
+export type Req = IncomingMessage | Http2ServerRequest;
+export type Res = ServerResponse | Http2ServerResponse;
+/** Names in lower case. */
+export type HeaderBag = Record<string, string | string[] | undefined>;
+
+/** Whether the caller has gone. */
+export function isGone(req: Req): boolean {
+  return 'stream' in req ? req.stream.destroyed : req.socket.destroyed;
+}
+
+/** Headers and body at once; without a body the headers end the stream, as gRPC wants it of an error. */
+export function send(req: Req, res: Res, status: number, headers: HeaderBag, body?: Uint8Array | string): void {
+  if (isGone(req) || res.headersSent) return;
+  res.statusCode = status;
+  setHeaders(res, headers);
+  // The plain `end` of both versions; their unions of overloads don't fit each other.
+  (res as ServerResponse).end(body);
+  endRequest(req, res);
+}
+
+export function setHeaders(res: Res, headers: HeaderBag): void {
+  for (const name in headers) {
+    const value = headers[name];
+    if (value !== undefined) res.setHeader(name, value);
+  }
+}
+
+/** Ends a request whose answer is complete before its body is: nobody will read the rest. */
+export function endRequest(req: Req, res: Res): void {
+  if (req.complete) return;
+  if ('stream' in req) {
+    const { stream } = req;
+    res.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR));
+  } else {
+    req.resume();
+  }
+}
+
+/** Breaks off an answer that can't be finished, so that the caller sees it isn't whole. */
+export function abort(req: Req, res: Res): void {
+  if ('stream' in req) req.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  else (res as ServerResponse).destroy();
+}

@@ -1,0 +1,43 @@
+// The five services as the edge sees them: the way there, the places for calls, and whether they may serve.
+import type { ClientHttp2Stream } from 'node:http2';
+import type { Log } from '@millrace/chassis/log';
+import { MAX_CALLS, MAX_STREAMS, type Places, createPlaces } from './places.ts';
+import { SERVICE_NAMES, type ServiceName } from './routes.ts';
+import { type Upstream, createUpstream } from './upstream.ts';
+
+export type Neighbour = Upstream & { calls: Places; streams: Places };
+export type Neighbours = Record<ServiceName, Neighbour>;
+
+/** A service that doesn't say within this that it is ready isn't. */
+const READY_MS = 1_000;
+
+export function createNeighbours(urls: Record<ServiceName, string>, log: Log): Neighbours {
+  const entries = SERVICE_NAMES.map((name) => [name, { ...createUpstream({ name, url: urls[name], log }), calls: createPlaces(MAX_CALLS), streams: createPlaces(MAX_STREAMS) }]);
+  return Object.fromEntries(entries) as Neighbours;
+}
+
+/** Ready when all five are; `detail` names those that aren't. */
+export async function readiness(neighbours: Neighbours): Promise<{ ok: boolean; detail: Record<string, string> }> {
+  const states = await Promise.all(SERVICE_NAMES.map(async (name) => [name, (await isReady(neighbours[name])) ? 'ready' : 'away'] as const));
+  return { ok: states.every(([, state]) => state === 'ready'), detail: Object.fromEntries(states) };
+}
+
+function isReady(neighbour: Neighbour): Promise<boolean> {
+  const asked = neighbour.request({ ':method': 'GET', ':path': '/readyz' }, { endStream: true });
+  if (typeof asked === 'number') return Promise.resolve(false);
+  return statusOf(asked).then((status) => status === 200);
+}
+
+function statusOf(stream: ClientHttp2Stream): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<number>();
+  const late = setTimeout(() => stream.close(), READY_MS);
+  let status = 0;
+  stream.once('response', (headers) => { status = headers[':status'] ?? 0; });
+  stream.on('error', () => {});
+  stream.once('close', () => {
+    clearTimeout(late);
+    resolve(status);
+  });
+  stream.resume();
+  return promise;
+}
