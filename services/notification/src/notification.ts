@@ -1,0 +1,151 @@
+// What is said to whom, once: kinds, keys, and what becomes of a message. Imports nothing.
+
+/** What each state may become. A provider's fact that is not listed here is old news and changes nothing. */
+const TRANSITIONS: Record<State, readonly State[]> = {
+  pending: ['sent', 'failed', 'suppressed'],
+  sent: ['delivered', 'bounced'],
+  // A mailbox may take a mail and return it later, and the two reports may cross: coming back outweighs.
+  delivered: ['bounced'],
+  bounced: [],
+  failed: [],
+  suppressed: [],
+};
+
+export const KINDS = {
+  order_confirmation: { to: 'buyer', channels: ['email'] },
+  payment_confirmation: { to: 'buyer', channels: ['email', 'sms'] },
+  payment_failed: { to: 'buyer', channels: ['email', 'sms'] },
+  payment_action_required: { to: 'buyer', channels: ['email'] },
+  order_cancelled: { to: 'buyer', channels: ['email', 'sms'] },
+  order_fulfilled: { to: 'buyer', channels: ['email', 'sms'] },
+  refund: { to: 'buyer', channels: ['email'] },
+  low_stock: { to: 'admins', channels: ['email'] },
+  operator_alert: { to: 'admins', channels: ['email'] },
+} as const satisfies Record<string, { to: 'buyer' | 'admins'; channels: readonly Channel[] }>;
+
+/** About a day, with the pauses that double from two seconds. */
+export const MAX_ATTEMPTS = 17;
+/** Events of one order cross, but not by days: then its first one is lost or in the dead letters. */
+export const CONTACT_PATIENCE_MS = 24 * 3_600_000;
+/** A provider may list a message late: only after this long is "not found" taken to mean "not sent". */
+export const LOOK_UP_LAG_MS = 20_000;
+/** If nobody can say for so long whether a message was sent, it is not sent again. */
+export const DOUBT_PATIENCE_MS = 24 * 3_600_000;
+/** An unknown outcome is looked up this soon: mostly the message is there. */
+export const LOOK_UP_SOON_MS = 2_000;
+
+/** The messages that a piece of news is to become: one per channel for the buyer, one per address for the admins. */
+export function messagesFor(news: News, admins: readonly string[]): Message[] {
+  const { to, channels } = KINDS[news.kind];
+  const message = (channel: Channel, recipient: string, dedupeKey: string): Message => ({
+    dedupeKey,
+    orderId: news.orderId,
+    kind: news.kind,
+    channel,
+    recipient,
+    details: news.details,
+  });
+  return channels.flatMap((channel) =>
+    to === 'buyer'
+      ? [message(channel, '', `${news.orderId}:${news.kind}:${channel}`)]
+      : admins.map((recipient) => message(channel, recipient, `${news.about ?? `${news.orderId}:${news.kind}`}:${recipient}`)),
+  );
+}
+
+/** What to do with a message that is due. */
+export function verdict(due: { kind: Kind; channel: Channel; known: boolean; recipient: string; wanted: boolean; ageMs: number }): Verdict {
+  if (KINDS[due.kind].to === 'admins') return due.recipient === '' ? { type: 'suppressed', error: 'no address' } : { type: 'send' };
+  if (!due.known) return due.ageMs < CONTACT_PATIENCE_MS ? { type: 'wait' } : { type: 'failed', error: 'nothing was ever heard of the customer' };
+  if (due.recipient === '') return { type: 'suppressed', error: due.channel === 'email' ? 'the customer gave no mail address' : 'the customer gave no phone number' };
+  return due.wanted ? { type: 'send' } : { type: 'suppressed', error: 'the customer does not want it' };
+}
+
+/**
+ * What a fact makes of a message, or undefined when it changes nothing: facts come in any order, any number of times.
+ * What our own sender reports counts only while its attempt is the latest one; what a provider has done always counts.
+ */
+export function decide(now: Standing, fact: Fact): Step | undefined {
+  const stay = { ...now, pauseMs: 0, error: '', said: [] };
+  switch (fact.type) {
+    case 'sent':
+    case 'delivered':
+    case 'bounced':
+      return reach(now, fact.type);
+    case 'failed':
+    case 'suppressed':
+      return current(now, fact.attempt) ? { ...stay, ...reach(now, fact.type), error: fact.error } : undefined;
+    case 'delayed':
+      if (!current(now, fact.attempt)) return undefined;
+      if (now.attempts >= MAX_ATTEMPTS) return { ...stay, ...reach(now, 'failed'), error: fact.error };
+      return { ...stay, sending: false, pauseMs: fact.pauseMs, error: fact.error };
+    case 'unknown':
+      return current(now, fact.attempt) ? { ...stay, pauseMs: fact.pauseMs, error: fact.error } : undefined;
+    case 'not_sent':
+      return current(now, fact.attempt) ? { ...stay, sending: false } : undefined;
+    case 'waiting':
+      return current(now, fact.attempt) ? { ...stay, sending: false, attempts: now.attempts - 1, pauseMs: fact.pauseMs } : undefined;
+    default:
+      return fact satisfies never;
+  }
+}
+
+function current(now: Standing, attempt: number): boolean {
+  return now.state === 'pending' && now.sending && now.attempts === attempt;
+}
+
+/** Walks to a state, through `sent` when the report of the sending is still on its way; one version a step. */
+function reach(now: Standing, goal: State): Step | undefined {
+  const path = TRANSITIONS[now.state].includes(goal) ? [goal] : now.state === 'pending' && TRANSITIONS.sent.includes(goal) ? (['sent', goal] as const) : [];
+  if (path.length === 0) return undefined;
+  const said = path.flatMap((state, i) => (state === 'sent' || state === 'failed' || state === 'bounced' ? [{ what: state, version: now.version + i + 1 }] : []));
+  return { ...now, state: goal, version: now.version + path.length, sending: false, pauseMs: 0, error: '', said };
+}
+
+/** What people read of a failure: providers quote the address, and addresses stay out of errors and events. */
+export function withoutAddresses(error: string): string {
+  return error
+    .replace(/[^\s<>"',;:]+@[^\s<>"',;:]+/g, '(address)')
+    .replace(/\+?\d[\d ()-]{6,}\d/g, '(number)')
+    .slice(0, 500);
+}
+
+/** A subject line is one line, whatever a name or a reason contains. */
+export function oneLine(text: string, limit = 200): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, ' ').trim().slice(0, limit);
+}
+
+export type State = 'pending' | 'sent' | 'delivered' | 'bounced' | 'failed' | 'suppressed';
+export type Channel = 'email' | 'sms';
+export type Kind = keyof typeof KINDS;
+export type Said = { what: 'sent' | 'failed' | 'bounced'; version: number };
+
+/** What a template may say beside the order itself; amounts in minor units. */
+export type Details = Partial<
+  Record<'amount' | 'currency' | 'cause' | 'reason' | 'carrier' | 'trackingNumber' | 'actionUrl' | 'failure' | 'payBefore' | 'topic' | 'sku' | 'name' | 'available' | 'threshold', string>
+>;
+/** `about` keys what goes to admins; the buyer gets one message per order, kind and channel. */
+export type News = { kind: Kind; orderId: string; about?: string; details: Details };
+export type Message = { dedupeKey: string; orderId: string; kind: Kind; channel: Channel; recipient: string; details: Details };
+
+/** `sending`: a call may be under way, or nobody knows how it ended. */
+export type Standing = { state: State; version: number; attempts: number; sending: boolean };
+export type Step = Standing & { pauseMs: number; error: string; said: Said[] };
+export type Verdict = { type: 'send' } | { type: 'wait' } | { type: 'suppressed' | 'failed'; error: string };
+
+/** What a provider answered to one message. */
+export type Outcome =
+  | { type: 'sent'; providerMessageId: string }
+  /** Refused for good. */
+  | { type: 'failed' | 'suppressed'; error: string }
+  /** Surely not taken; worth another try. `pauseMs`: the provider's own wish. */
+  | { type: 'delayed'; error: string; pauseMs?: number }
+  /** Perhaps taken. */
+  | { type: 'unknown'; error: string };
+
+export type Fact =
+  | { type: 'sent' | 'delivered'; providerMessageId: string }
+  | { type: 'bounced'; providerMessageId: string; bounceType: string }
+  | { type: 'failed' | 'suppressed'; attempt: number; error: string }
+  | { type: 'delayed' | 'unknown'; attempt: number; error: string; pauseMs: number }
+  | { type: 'not_sent'; attempt: number }
+  | { type: 'waiting'; attempt: number; pauseMs: number };
