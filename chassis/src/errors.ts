@@ -27,7 +27,7 @@ export function refuse(reason: Reason, message: string, metadata?: Metadata, ret
 /** The one place where any error becomes one for the wire. What the caller has no part in is "internal error" there and a full line in the log. */
 export function toConnectError(error: unknown, log?: Log, requestId: string = randomUUID()): ConnectError {
   if (error instanceof ConnectError) return fromConnectError(error) ?? internal(error, log, requestId);
-  if (hasReason(error)) return withReason(error.reason, error.message, error.metadata, error.retryAfterMs, error);
+  if (hasReason(error)) return withReason(error.reason, error.message, error.metadata, error.retryAfterMs, error, error.details);
   if (error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError')) return withReason('DEADLINE_EXCEEDED', 'the deadline passed; the outcome is unknown', undefined, undefined, error);
   return internal(error, log, requestId);
 }
@@ -52,7 +52,8 @@ export function explainProtocolError(error: ConnectError): void {
   if (error.isWireError || error.details.length > 0) return;
   const reason = protocolReason(error);
   if (reason === undefined) return;
-  const message = reason === 'MALFORMED_MESSAGE' ? 'the message could not be decoded' : error.rawMessage;
+  // What stands behind the colon quotes the message.
+  const message = reason === 'MALFORMED_MESSAGE' ? (/^cannot decode [\w. ]+ from JSON/.exec(error.rawMessage)?.[0] ?? 'the message could not be decoded') : error.rawMessage;
   Object.assign(error, { code: CODES.get(reason), rawMessage: message, details: detailsOf(reason) });
 }
 
@@ -86,8 +87,8 @@ function fromConnectError(error: ConnectError): ConnectError | undefined {
   }
 }
 
-function withReason(reason: Reason, message: string, metadata?: Metadata, retryAfterMs?: number, cause?: unknown): ConnectError {
-  return new ConnectError(message, CODES.get(reason), undefined, detailsOf(reason, metadata, retryAfterMs), cause);
+function withReason(reason: Reason, message: string, metadata?: Metadata, retryAfterMs?: number, cause?: unknown, more: Detail[] = []): ConnectError {
+  return new ConnectError(message, CODES.get(reason), undefined, [...detailsOf(reason, metadata, retryAfterMs), ...more], cause);
 }
 
 function internal(error: unknown, log: Log | undefined, requestId: string): ConnectError {
@@ -107,6 +108,6 @@ function publicDetails(error: ConnectError): Detail[] {
   return [ErrorInfoSchema, RetryInfoSchema, ViolationsSchema, BadRequestSchema].flatMap((desc) => error.findDetails(desc as DescMessage).map((value) => ({ desc, value })));
 }
 
-function hasReason(error: unknown): error is Error & { reason: Reason; metadata?: Metadata; retryAfterMs?: number } {
+function hasReason(error: unknown): error is Error & { reason: Reason; metadata?: Metadata; retryAfterMs?: number; details?: Detail[] } {
   return error instanceof Error && 'reason' in error && typeof error.reason === 'string' && CODES.has(error.reason);
 }

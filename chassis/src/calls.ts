@@ -1,0 +1,73 @@
+// Every call is accounted for once: its error made fit for the wire, one log line, two metrics.
+import { randomUUID } from 'node:crypto';
+import { Code, ConnectError, type ContextKey, type HandlerContext, type Interceptor, createContextKey } from '@connectrpc/connect';
+import { codeToString } from '@connectrpc/connect/protocol-connect';
+import { errorInfo, explainProtocolError, toConnectError } from './errors.ts';
+import type { Log } from './log.ts';
+import type { ObserveCall } from './metrics.ts';
+
+type Call = { id: string; rpc: string; startedAt: number; entered: boolean; settled: boolean };
+
+/** The caller may name the request, so that a chain of calls can be found by one id. */
+const REQUEST_ID = /^[\w.-]{1,64}$/;
+// Faults of ours; everything else is the caller's business or said elsewhere.
+const FAULTS: readonly Code[] = [Code.Internal, Code.Unknown, Code.DataLoss];
+
+const callKey: ContextKey<Call | undefined> = createContextKey<Call | undefined>(undefined, { description: 'call' });
+
+export function createCalls(log: Log, observe: ObserveCall): { open: (context: HandlerContext) => void; interceptor: Interceptor } {
+  const settle = (call: Call | undefined, failure?: unknown): ConnectError | undefined => {
+    const error = failure === undefined ? undefined : toConnectError(failure, log, call?.id);
+    if (!call || call.settled) return error;
+    call.settled = true;
+    const ms = performance.now() - call.startedAt;
+    const code = error ? codeToString(error.code) : 'ok';
+    observe(call.rpc, code, ms / 1_000);
+    const level = error && FAULTS.includes(error.code) ? 'warn' : 'debug';
+    if (log.isLevelEnabled(level)) log[level]({ rpc: call.rpc, code, reason: errorInfo(error)?.reason, ms: Math.round(ms * 100) / 100, request_id: call.id }, 'call');
+    return error;
+  };
+
+  const open = (context: HandlerContext): void => {
+    const asked = context.requestHeader.get('x-request-id') ?? '';
+    const id = REQUEST_ID.test(asked) ? asked : randomUUID();
+    const call: Call = { id, rpc: `${context.service.typeName}/${context.method.name}`, startedAt: performance.now(), entered: false, settled: false };
+    context.values.set(callKey, call);
+    // connect-node answers undecodable and oversized messages before any interceptor, but it first aborts the call's signal
+    // with the very error that it is about to write: the only place to give it a proper code and reason.
+    const onAbort = (): void => {
+      const reason: unknown = context.signal.reason;
+      if (reason instanceof ConnectError) explainProtocolError(reason);
+      if (!call.entered) settle(call, reason);
+    };
+    context.signal.addEventListener('abort', onAbort, { once: true });
+  };
+
+  const interceptor: Interceptor = (next) => async (request) => {
+    const call = request.contextValues.get(callKey);
+    if (call) call.entered = true;
+    try {
+      const response = await next(request);
+      if (response.stream) return { ...response, message: watched(response.message, (failure) => settle(call, failure)) };
+      settle(call);
+      return response;
+    } catch (error) {
+      throw settle(call, error ?? new Error('something threw undefined'));
+    }
+  };
+  return { open, interceptor };
+}
+
+async function* watched<T>(messages: AsyncIterable<T>, settle: (failure?: unknown) => ConnectError | undefined): AsyncGenerator<T> {
+  let ended = false;
+  try {
+    yield* messages;
+    ended = true;
+    settle();
+  } catch (error) {
+    ended = true;
+    throw settle(error ?? new Error('something threw undefined'));
+  } finally {
+    if (!ended) settle(new ConnectError('the caller has gone away', Code.Canceled));
+  }
+}

@@ -1,0 +1,151 @@
+// One cleartext port for HTTP/1.1 and HTTP/2 with prior knowledge, told apart by the first bytes.
+import http from 'node:http';
+import http2 from 'node:http2';
+import net from 'node:net';
+
+export type NodeRequest = http.IncomingMessage | http2.Http2ServerRequest;
+export type NodeResponse = http.ServerResponse | http2.Http2ServerResponse;
+export type NodeHandler = (request: NodeRequest, response: NodeResponse) => void;
+
+/** All in milliseconds, except where the name says otherwise. Tests shorten them. */
+export type MuxLimits = typeof MUX_LIMITS;
+
+export const MUX_LIMITS = {
+  /** A client that connects speaks at once; one that doesn't only holds a socket. */
+  sniffTimeout: 5_000,
+  /** Headers are one packet; this is for the slowest of phones, not for slow-header attacks. */
+  headersTimeout: 10_000,
+  /** HTTP/1.1 only: the whole request, body included. */
+  requestTimeout: 60_000,
+  /** An idle HTTP/1.1 connection; longer than the 60 s of the usual load balancers, so that they close first. */
+  keepAliveTimeout: 65_000,
+  /** An HTTP/2 connection without streams; our own clients let go earlier. */
+  sessionIdleTimeout: 60_000,
+  /** How often HTTP/1.1 timeouts are looked at; Node's own 30 s would make them useless. */
+  checkInterval: 1_000,
+  /** Per HTTP/2 connection; our own services multiplex everything over one. */
+  maxConcurrentStreams: 1_000,
+  /** Well below the usual limit of open files with the database's and the broker's beside it. */
+  maxConnections: 10_000,
+  /** Bytes: tokens are under 1 KiB, cookies and traces rarely more than 4. */
+  maxHeaderSize: 16_384,
+  /** Headers of one HTTP/2 request. */
+  maxHeaderPairs: 100,
+};
+
+const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+const TCP_KEEP_ALIVE_MS = 30_000;
+/** Between closing idle HTTP/1.1 connections while stopping. */
+const DRAIN_TICK_MS = 20;
+
+export type Mux = ReturnType<typeof createMux>;
+
+export function createMux(handler: NodeHandler, limits: MuxLimits) {
+  const sniffing = new Set<net.Socket>();
+  const sockets = new Set<net.Socket>();
+  const sessions = new Set<http2.ServerHttp2Session>();
+  const inFlight = new Set<NodeResponse>();
+  const counted: NodeHandler = (request, response) => {
+    inFlight.add(response);
+    response.once('close', () => inFlight.delete(response));
+    handler(request, response);
+  };
+  const h1 = createHttp1(counted, limits);
+  const h2 = createHttp2(counted, limits, sessions);
+
+  const server = net.createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS }, (socket) => {
+    if (sockets.size >= limits.maxConnections && !makeRoom(sniffing)) {
+      socket.destroy();
+      return;
+    }
+    sockets.add(socket);
+    sniffing.add(socket);
+    socket.once('close', () => {
+      sockets.delete(socket);
+      sniffing.delete(socket);
+    });
+    sniff(socket, limits.sniffTimeout, (isHttp2) => {
+      sniffing.delete(socket);
+      (isHttp2 ? h2 : h1).emit('connection', socket);
+    });
+  });
+
+  return {
+    server,
+    /** Takes no more connections and requests; what is in flight goes on, for `graceMs` at most. Answers whether everything ended in time. */
+    async drain(graceMs: number): Promise<boolean> {
+      server.close();
+      for (const socket of sniffing) socket.destroy();
+      for (const session of sessions) session.close(); // GOAWAY
+      const until = performance.now() + graceMs;
+      h1.closeIdleConnections();
+      while (inFlight.size > 0 && performance.now() < until) {
+        await new Promise((resolve) => setTimeout(resolve, DRAIN_TICK_MS));
+        h1.closeIdleConnections();
+      }
+      return inFlight.size === 0;
+    },
+    destroy(): void {
+      h1.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+function createHttp1(handler: NodeHandler, limits: MuxLimits): http.Server {
+  const { headersTimeout, requestTimeout, keepAliveTimeout, checkInterval, maxHeaderSize } = limits;
+  const server = http.createServer({ headersTimeout, requestTimeout, keepAliveTimeout, connectionsCheckingInterval: checkInterval, maxHeaderSize }, handler);
+  // It never listens itself, and without this Node would never look at its timeouts.
+  server.emit('listening');
+  return server;
+}
+
+function createHttp2(handler: NodeHandler, limits: MuxLimits, sessions: Set<http2.ServerHttp2Session>): http2.Http2Server {
+  const settings = { maxConcurrentStreams: limits.maxConcurrentStreams, maxHeaderListSize: limits.maxHeaderSize, enablePush: false };
+  const server = http2.createServer({ settings, maxHeaderListPairs: limits.maxHeaderPairs }, handler);
+  server.on('session', (session) => {
+    let streams = 0;
+    sessions.add(session);
+    session.once('close', () => sessions.delete(session));
+    session.on('stream', (stream) => {
+      streams += 1;
+      stream.once('close', () => (streams -= 1));
+    });
+    // With streams open it is quiet, not idle; those have deadlines of their own, and their end restarts this clock.
+    session.setTimeout(limits.sessionIdleTimeout, () => {
+      if (streams === 0) session.destroy();
+    });
+  });
+  return server;
+}
+
+function sniff(socket: net.Socket, timeoutMs: number, decide: (isHttp2: boolean) => void): void {
+  let seen: Buffer = Buffer.alloc(0);
+  const giveUp = (): void => {
+    clearTimeout(timer);
+    socket.destroy();
+  };
+  const timer = setTimeout(giveUp, timeoutMs);
+  const onReadable = (): void => {
+    for (let chunk: Buffer | null = socket.read(); chunk !== null; chunk = socket.read()) {
+      seen = Buffer.concat([seen, chunk]);
+      const compared = Math.min(seen.length, PREFACE.length);
+      const same = seen.subarray(0, compared).equals(PREFACE.subarray(0, compared));
+      if (!same || compared === PREFACE.length) return handOver(same);
+    }
+  };
+  const handOver = (isHttp2: boolean): void => {
+    clearTimeout(timer);
+    socket.off('readable', onReadable).off('end', giveUp).off('close', giveUp).off('error', giveUp);
+    socket.unshift(seen);
+    decide(isHttp2);
+  };
+  socket.on('readable', onReadable).on('end', giveUp).on('close', giveUp).on('error', giveUp);
+}
+
+// The oldest of those that have not said a word gives way: an attacker's silence must not keep customers out.
+function makeRoom(sniffing: Set<net.Socket>): boolean {
+  const [oldest] = sniffing;
+  oldest?.destroy();
+  return oldest !== undefined;
+}

@@ -1,0 +1,167 @@
+// The one port of a process: RPCs (Connect, gRPC, gRPC-Web over HTTP/1.1 and h2c), plain HTTP routes, health checks, metrics.
+import type { AddressInfo } from 'node:net';
+import type { DescService } from '@bufbuild/protobuf';
+import { type ConnectRouter, type HandlerContext, createConnectRouter, createContextValues } from '@connectrpc/connect';
+import { compressionGzip, universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node';
+import { Health } from '@millrace/gen/grpc/health/v1/health_pb.js';
+import { createAccess } from './access.ts';
+import type { Verifier } from './auth.ts';
+import { createCalls } from './calls.ts';
+import { DEADLINES, type Deadlines, capTimeout, deadlines, limitOf } from './deadline.ts';
+import { refuse, toConnectError } from './errors.ts';
+import { type HealthState, createHealth, healthRoutes } from './health.ts';
+import { type HttpHandler, createHttpRoutes, cut, writeText } from './http-routes.ts';
+import { type Log, describeError } from './log.ts';
+import { type Registry, createRegistry, rpcMetrics } from './metrics.ts';
+import { MUX_LIMITS, type MuxLimits, type NodeHandler, type NodeRequest, type NodeResponse, createMux } from './mux.ts';
+import { REFLECTION_SERVICES, reflectionRoutes } from './reflection.ts';
+import { validation } from './validation.ts';
+
+export type { HttpHandler, HttpRequest, HttpResponse } from './http-routes.ts';
+export type { NodeRequest, NodeResponse } from './mux.ts';
+
+export type ServerOptions = {
+  name: string;
+  host: string;
+  /** 0 takes a free one. */
+  port: number;
+  log: Log;
+  verify: Verifier;
+  routes: (router: ConnectRouter) => void;
+  /** Those of `routes`, for reflection and health; both are added here and need no token. */
+  services: DescService[];
+  /** By exact path, or prefix ending in "/*". */
+  http?: Record<string, HttpHandler>;
+  /** Whether work can be done: what /readyz says. */
+  ready: () => Promise<{ ok: boolean; detail: Record<string, string> }>;
+  metrics?: Registry;
+  /** Gets whatever nothing else serves, after the host guard. */
+  fallback?: NodeHandler;
+  limits?: Partial<MuxLimits & Deadlines>;
+};
+
+export type Server = { url: string; port: number; health: HealthState; stop(graceMs?: number): Promise<void> };
+
+/** Orders are a few kilobytes and imports go one product a message; also the limit after decompression. */
+const MAX_MESSAGE_BYTES = 1_048_576;
+const HTTP_ROUTE_MS = 30_000;
+/** Orchestrators kill after 30 s. */
+const STOP_GRACE_MS = 15_000;
+/** What handlers get between the abort of their signals and the end of their connections. */
+const ABORT_GRACE_MS = 500;
+
+export async function startServer(options: ServerOptions): Promise<Server> {
+  const { log, services } = options;
+  const limits = { ...MUX_LIMITS, ...DEADLINES, ...options.limits };
+  const health = createHealth(services.map(({ typeName }) => typeName));
+  const registry = options.metrics ?? createRegistry(options.name);
+  const stopping = new AbortController();
+  const aborting = new AbortController();
+  const calls = createCalls(log, rpcMetrics(registry));
+  const access = createAccess(options.verify, new Set([Health, ...REFLECTION_SERVICES].map(({ typeName }) => typeName)));
+
+  const router = createConnectRouter({
+    readMaxBytes: MAX_MESSAGE_BYTES,
+    acceptCompression: [compressionGzip],
+    shutdownSignal: aborting.signal,
+    requestGate: async (context) => enter(context, calls.open, access),
+    interceptors: [calls.interceptor, deadlines(limits, stopping.signal), validation],
+  });
+  options.routes(router);
+  healthRoutes(router, health);
+  reflectionRoutes(router, [...services, Health]);
+  const rpcs = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+  for (const service of services) if (!router.handlers.some((handler) => handler.service === service)) throw new Error(`${service.typeName} is announced, but has no route`);
+
+  const serveHttp = createHttpRoutes({ ...processRoutes(options, registry, stopping.signal), ...options.http }, HTTP_ROUTE_MS, log);
+  const handle: NodeHandler = (request, response) => {
+    if (!hasHost(request)) return writeText(response, 400, 'the Host header (:authority in HTTP/2) is missing or wrong\n');
+    const path = request.url?.split('?', 1)[0] ?? '';
+    const rpc = rpcs.get(path);
+    if (rpc) return serveRpc(rpc, request, response, limits, log);
+    if (serveHttp(path, request, response)) return;
+    if (options.fallback) return options.fallback(request, response);
+    writeText(response, 404, 'there is nothing here\n');
+  };
+  const mux = createMux(guarded(handle, log), limits);
+  await listen(mux.server, options.host, options.port);
+  const { port } = mux.server.address() as AddressInfo;
+
+  let stopped: Promise<void> | undefined;
+  const stop = async (graceMs: number): Promise<void> => {
+    health.setAll(false);
+    await new Promise(setImmediate); // health watchers hear it before their streams end
+    stopping.abort();
+    if (!(await mux.drain(graceMs))) {
+      aborting.abort(toConnectError(refuse('OVERLOADED', 'this server is stopping; the outcome is unknown', undefined, 0)));
+      await mux.drain(ABORT_GRACE_MS);
+    }
+    mux.destroy();
+  };
+  return { url: `http://${urlHost(options.host)}:${port}`, port, health, stop: async (graceMs = STOP_GRACE_MS) => (stopped ??= stop(graceMs)) };
+}
+
+async function enter(context: HandlerContext, open: (context: HandlerContext) => void, access: (context: HandlerContext) => Promise<void>): Promise<void> {
+  open(context);
+  try {
+    await access(context);
+  } catch (error) {
+    throw toConnectError(error);
+  }
+}
+
+function serveRpc(rpc: ConnectRouter['handlers'][number], request: NodeRequest, response: NodeResponse, limits: Deadlines, log: Log): void {
+  const limitMs = limitOf(rpc.method, limits);
+  if (rpc.method.methodKind === 'unary') capTimeout(request.headers, limitMs);
+  // A deadline does not end a body that never ends.
+  const timer = setTimeout(() => cut(response), limitMs + limits.cutMs);
+  response.once('close', () => clearTimeout(timer));
+  const universal = universalRequestFromNodeRequest(request, response, undefined, createContextValues());
+  rpc(universal)
+    .then(async (answer) => universalResponseToNodeResponse(answer, response))
+    // The answer could not be written: nearly always the caller has gone.
+    .catch((error: unknown) => log.debug({ err: error, rpc: rpc.requestPath }, 'answer not delivered'));
+}
+
+function processRoutes({ ready, name }: ServerOptions, registry: Registry, stopping: AbortSignal): Record<string, HttpHandler> {
+  return {
+    '/healthz': async () => ({ status: 200, body: `${name} is alive\n` }),
+    '/readyz': async () => {
+      const { ok, detail } = stopping.aborted ? { ok: false, detail: { server: 'stopping' } } : await ready();
+      return { status: ok ? 200 : 503, body: JSON.stringify({ ok, detail }), headers: { 'content-type': 'application/json' } };
+    },
+    '/metrics': async () => ({ status: 200, body: await registry.metrics(), headers: { 'content-type': registry.contentType } }),
+  };
+}
+
+// connect-node throws on a request without a usable host, outside any interceptor, and the process with it.
+function hasHost(request: NodeRequest): boolean {
+  const host = ('authority' in request ? request.authority : undefined) ?? request.headers.host;
+  return typeof host === 'string' && /^[^\s/?#@\\]+$/.test(host) && URL.canParse(`http://${host}/`);
+}
+
+function guarded(handle: NodeHandler, log: Log): NodeHandler {
+  return (request, response) => {
+    try {
+      handle(request, response);
+    } catch (error) {
+      log.warn({ err: describeError(error) }, 'a request could not be taken');
+      writeText(response, 400, 'the request could not be understood\n');
+    }
+  };
+}
+
+async function listen(server: ReturnType<typeof createMux>['server'], host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function urlHost(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
+  return host.includes(':') ? `[${host}]` : host;
+}
