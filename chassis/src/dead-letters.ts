@@ -5,7 +5,7 @@ import { create } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ConnectRouter, HandlerContext } from '@connectrpc/connect';
 import {
-  DeadLetterSchema, DeadLetterService, DeadLetterState, DiscardDeadLetterResponseSchema, ReplayDeadLetterResponseSchema,
+  DeadLetterSchema, DeadLetterService, DeadLetterState, DiscardDeadLetterResponseSchema,
   DiscardDeadLetterRequestSchema, type DeadLetter, type DiscardDeadLetterRequest, type ReplayDeadLetterRequest,
 } from '@millrace/gen/millrace/ops/v1/dead_letter_pb.js';
 import { callerOf } from './auth.ts';

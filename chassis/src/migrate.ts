@@ -17,14 +17,15 @@ let glue: Promise<Glue> | undefined;
 /** Brings a database to the newest migration in `migrationsDir`; answers the names of those applied now. Concurrent runs wait for each other. */
 export async function migrate({ databaseUrl, migrationsDir }: { databaseUrl: string; migrationsDir: string }): Promise<string[]> {
   const migrations = readMigrations(migrationsDir);
-  const client = new pg.Client({ connectionString: databaseUrl });
-  await client.connect();
+  // A pool of its own: the engine never closes its connections.
+  const pool = new pg.Pool({ connectionString: databaseUrl });
+  const client = await pool.connect();
   try {
     // Not the number of Prisma's own lock: the engine takes that one in a session of its own.
     await client.query(`SELECT pg_advisory_lock(hashtext('millrace migrate'))`);
     if (await upToDate(client, migrations.map((migration) => migration.path))) return [];
     const { SchemaEngine } = await (glue ??= loadEngine());
-    const adapter = bindMigrationAwareSqlAdapterFactory(new PrismaPg({ connectionString: databaseUrl }));
+    const adapter = bindMigrationAwareSqlAdapterFactory(new PrismaPg(pool));
     const engine = await SchemaEngine.new({ datamodels: null }, () => {}, adapter);
     const { appliedMigrationNames } = await engine.applyMigrations({
       migrationsList: {
@@ -38,7 +39,8 @@ export async function migrate({ databaseUrl, migrationsDir }: { databaseUrl: str
     engine.free?.();
     return appliedMigrationNames;
   } finally {
-    await client.end();
+    client.release(true);
+    await pool.end();
   }
 }
 
@@ -51,7 +53,7 @@ function readMigrations(dir: string): { path: string; migrationFile: { path: str
 }
 
 /** Loading the engine takes longer than a whole start without it. */
-async function upToDate(client: pg.Client, names: string[]): Promise<boolean> {
+async function upToDate(client: pg.PoolClient, names: string[]): Promise<boolean> {
   const { rows: tables } = await client.query(`SELECT to_regclass('_prisma_migrations') IS NOT NULL AS there`);
   if (!tables[0].there) return false;
   const { rows } = await client.query('SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL');

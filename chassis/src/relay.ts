@@ -26,18 +26,24 @@ type Row = {
   create_time: Date;
 };
 
+export type Relay = Loop & {
+  /** Lets another instance publish. */
+  resign(): void;
+};
+
 export type RelayOptions = { service: string; db: Database; log: Log; broker: () => JetStreamClient | undefined };
 
 /**
  * The loop that publishes. Whoever holds the service's advisory lock publishes, so that two instances can't break the order.
  * A row is marked only after the broker has stored it: a kill at any point repeats a publication and never loses one.
  */
-export function createRelay({ service, db, log, broker }: RelayOptions): Loop {
+export function createRelay({ service, db, log, broker }: RelayOptions): Relay {
   const leadership = advisoryLock(db, 'relay');
   const loop = createLoop({ name: 'relay', log, pollMs: POLL_MS, round: publishNext });
   db.onEvents(() => loop.poke());
   return {
     ...loop,
+    resign: leadership.release,
     async start(signal) {
       await loop.start(signal);
       leadership.release();
@@ -80,7 +86,7 @@ async function publishBatch(js: JetStreamClient, service: string, rows: Row[]): 
   const last = rest.pop() as Row;
   const batch = await js.startBatch(first.subject, first.body, { headers: eventHeaders(service, first), timeout: PUBLISH_TIMEOUT_MS });
   for (const row of rest) batch.add(row.subject, row.body, { headers: eventHeaders(service, row) });
-  await batch.commit(last.subject, last.body, { headers: eventHeaders(service, last), timeout: PUBLISH_TIMEOUT_MS } as Parameters<typeof batch.commit>[2]);
+  await batch.commit(last.subject, last.body, { headers: eventHeaders(service, last), timeout: PUBLISH_TIMEOUT_MS });
 }
 
 /** CloudEvents 1.0 attributes in binary mode, and what JetStream needs. `Nats-Msg-Id` stands here because a batch ignores `msgID`. */

@@ -1,0 +1,224 @@
+// Outbox → relay → stream → consumer → inbox, on a real Postgres and a real NATS.
+
+import { randomUUID } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
+import { headers } from '@nats-io/transport-node';
+import { jetstream, jetstreamManager, type JetStreamClient } from '@nats-io/jetstream';
+import { ProductArchivedSchema, ProductCreatedSchema } from '@millrace/gen/millrace/product/v1/events_pb.js';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { createDatabase, startTestNats, type TestDatabase, type TestNats } from '../../test/support/servers.ts';
+import { connectBroker } from './broker.ts';
+import { createConsumers, on, type Reaction } from './consumer.ts';
+import { openDatabase, sql, type Database } from './db.ts';
+import { createLog } from './log.ts';
+import type { Loop } from './loop.ts';
+import { appendEvents, event } from './outbox.ts';
+import { createRelay } from './relay.ts';
+
+const log = createLog('test', 'silent');
+let nats: TestNats;
+let databases: TestDatabase[];
+let producer: Database;
+let listener: Database;
+let stop: AbortController;
+let started: Promise<unknown>[];
+const closing: (() => Promise<unknown>)[] = [];
+
+beforeAll(async () => void (nats = await startTestNats()));
+afterAll(async () => nats.stop());
+
+beforeEach(async () => {
+  stop = new AbortController();
+  started = [];
+  databases = [await createDatabase('product'), await createDatabase('product')];
+  [producer, listener] = databases.map((database) => openDatabase(database.url, log)) as [Database, Database];
+  const manager = await jetstreamManager(await connectAs('setup'));
+  await manager.streams.purge('PRODUCTS');
+});
+
+afterEach(async () => {
+  stop.abort();
+  await Promise.all(started);
+  for (const close of closing.splice(0)) await close();
+  await Promise.all([producer.close(), listener.close()]);
+  await Promise.all(databases.map((database) => database.drop()));
+});
+
+async function connectAs(user: string) {
+  const connection = await connectBroker(nats.url(user), user, log, stop.signal);
+  if (connection === undefined) throw new Error('no broker');
+  closing.push(() => connection.close());
+  return connection;
+}
+
+async function relayOf(db: Database): Promise<Loop> {
+  const js = jetstream(await connectAs('product'));
+  const relay = createRelay({ service: 'product', db, log, broker: () => js });
+  closing.unshift(async () => relay.resign());
+  return relay;
+}
+
+async function listen(reactions: Reaction[], db = listener): Promise<Loop> {
+  const js = jetstream(await connectAs('inventory'));
+  const [consumer] = createConsumers({ service: 'inventory', db, log, reactions: new Map(reactions.map((r) => [r.schema.typeName, r])), broker: () => js });
+  if (consumer === undefined) throw new Error('no consumer');
+  started.push(consumer.start(stop.signal));
+  return consumer;
+}
+
+const created = (sku: string, version = 1) => event(ProductCreatedSchema, { sku, version, name: `name of ${sku}`, initialStock: 3 });
+
+async function say(...events: ReturnType<typeof created>[]) {
+  await producer.transaction((tx) => appendEvents(tx, events));
+}
+
+async function published(js?: JetStreamClient): Promise<{ subject: string; id: string; body: unknown }[]> {
+  const manager = await (js ?? jetstream(await connectAs('setup'))).jetstreamManager();
+  const info = await manager.streams.info('PRODUCTS');
+  const messages = [];
+  for (let seq = info.state.first_seq; seq <= info.state.last_seq; seq += 1) {
+    const message = await manager.streams.getMessage('PRODUCTS', { seq });
+    if (message !== null) messages.push({ subject: message.subject, id: message.header.get('ce-id'), body: message.json() });
+  }
+  return messages;
+}
+
+const until = async (condition: () => boolean | Promise<boolean>) => {
+  const deadline = performance.now() + 20_000;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`never true: ${condition.toString()}`);
+    await setTimeout(5);
+  }
+};
+
+test('an event is published once, under its subject, as JSON with CloudEvents headers', async () => {
+  await say(created('MUG'), created('a.b'));
+  const relay = await relayOf(producer);
+  await relay.drain();
+  await relay.drain();
+  const messages = await published();
+  expect(messages.map((message) => message.subject)).toEqual(['products.created.MUG', 'products.created.a%2Eb']);
+  expect(messages[0]?.body).toEqual({ sku: 'MUG', version: 1, name: 'name of MUG', initialStock: 3 });
+});
+
+test('an event of a transaction that rolls back is never published', async () => {
+  await expect(producer.transaction(async (tx) => {
+    await appendEvents(tx, [created('GHOST')]);
+    throw new Error('changed my mind');
+  })).rejects.toThrow('changed my mind');
+  await (await relayOf(producer)).drain();
+  expect(await published()).toEqual([]);
+});
+
+test('a kill between publishing and marking repeats nothing in the stream', async () => {
+  await say(created('A'), created('B'));
+  const relay = await relayOf(producer);
+  await relay.drain();
+  await producer.query(sql`UPDATE outbox SET publish_time = NULL`);
+  await say(created('C'));
+  await relay.drain();
+  expect((await published()).map((message) => message.subject)).toEqual(['products.created.A', 'products.created.B', 'products.created.C']);
+  expect(await producer.query(sql`SELECT 1 FROM outbox WHERE publish_time IS NULL`)).toEqual([]);
+});
+
+test('of two relays only one publishes, and the other takes over when its session ends', async () => {
+  const first = await relayOf(producer);
+  await say(created('A'));
+  expect(await first.tick()).toBe(1);
+  const secondDb = openDatabase(databases[0]?.url ?? '', log);
+  closing.push(() => secondDb.close());
+  const second = await relayOf(secondDb);
+  await say(created('B'));
+  expect(await second.tick()).toBe(0);
+  await secondDb.query(sql`SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid <> pg_backend_pid()`);
+  await until(async () => (await second.tick()) === 1);
+  expect(await published()).toHaveLength(2);
+});
+
+test('a backlog goes out in the order of the outbox', async () => {
+  await say(...Array.from({ length: 1_234 }, (_, i) => created('MUG', i + 1)));
+  await (await relayOf(producer)).drain();
+  const versions = (await published()).map((message) => (message.body as { version: number }).version);
+  expect(versions).toEqual(Array.from({ length: 1_234 }, (_, i) => i + 1));
+});
+
+test('every event has its effect once, however often it is delivered', async () => {
+  const seen: string[] = [];
+  const consumer = await listen([on(ProductCreatedSchema, async (_tx, events) => void seen.push(...events.map((e) => e.body.sku)))]);
+  await say(created('A'), created('B'));
+  await (await relayOf(producer)).drain();
+  await consumer.drain();
+  // The same events under new message ids, as after a lost acknowledgement beyond the dedupe window.
+  const js = jetstream(await connectAs('product'));
+  for (const message of await published()) {
+    const h = headers();
+    h.set('ce-id', message.id);
+    h.set('ce-type', ProductCreatedSchema.typeName);
+    await js.publish(message.subject, JSON.stringify(message.body), { headers: h });
+  }
+  await consumer.drain();
+  expect(seen.sort()).toEqual(['A', 'B']);
+});
+
+test('an effect and its inbox row are committed together or not at all', async () => {
+  let failures = 0;
+  const consumer = await listen([on(ProductCreatedSchema, async (tx, events) => {
+    await tx.query(sql`INSERT INTO request_memory (method, caller, request_id, fingerprint) SELECT 'effect', '', unnest(${events.map((e) => e.body.sku)}::text[]), ''`);
+    if (failures++ === 0) throw new Error('the first try fails');
+  })]);
+  await say(created('A'));
+  await (await relayOf(producer)).drain();
+  await consumer.drain();
+  expect(await listener.query(sql`SELECT request_id FROM request_memory`)).toEqual([{ request_id: 'A' }]);
+  expect(failures).toBe(2);
+});
+
+test('a poison event becomes a dead letter with its bytes and its cause, and its neighbours have their effect', async () => {
+  const seen: string[] = [];
+  const consumer = await listen([on(ProductCreatedSchema, async (_tx, events) => void seen.push(...events.map((e) => e.body.sku)))]);
+  const js = jetstream(await connectAs('product'));
+  const h = headers();
+  h.set('ce-id', randomUUID());
+  h.set('ce-type', ProductCreatedSchema.typeName);
+  await js.publish('products.created.BAD', '{"sku": 7', { headers: h });
+  await js.publish('products.created.NOID', '{}');
+  await say(created('GOOD'));
+  await (await relayOf(producer)).drain();
+  await consumer.drain();
+  expect(seen).toEqual(['GOOD']);
+  const letters = await listener.query<{ subject: string; body: Buffer; cause: string }>(sql`SELECT subject, body, cause FROM dead_letter ORDER BY stream_sequence`);
+  expect(letters.map((letter) => letter.subject)).toEqual(['products.created.BAD', 'products.created.NOID']);
+  expect(letters[0]?.body.toString()).toBe('{"sku": 7');
+  expect(letters[1]?.cause).toContain('ce-id');
+});
+
+test('an event of a type without a reaction is parked, not lost', async () => {
+  const consumer = await listen([on(ProductCreatedSchema, async () => {})]);
+  await producer.transaction((tx) => appendEvents(tx, [event(ProductArchivedSchema, { sku: 'OLD', version: 2 })]));
+  await (await relayOf(producer)).drain();
+  await consumer.drain();
+  expect(await listener.query(sql`SELECT event_type FROM dead_letter`)).toEqual([{ event_type: 'millrace.product.v1.ProductArchived' }]);
+});
+
+test('unknown fields of a newer producer are skipped', async () => {
+  const names: string[] = [];
+  const consumer = await listen([on(ProductCreatedSchema, async (_tx, events) => void names.push(...events.map((e) => e.body.name)))]);
+  const h = headers();
+  h.set('ce-id', randomUUID());
+  h.set('ce-type', ProductCreatedSchema.typeName);
+  await jetstream(await connectAs('product')).publish('products.created.N', '{"sku":"N","version":1,"name":"new","colourOfTheFuture":"ultraviolet"}', { headers: h });
+  await consumer.drain();
+  expect(names).toEqual(['new']);
+});
+
+test('while the database is away nothing is acknowledged and nothing is buried', async () => {
+  const away = openDatabase('postgres://nobody@127.0.0.1:1/none', log);
+  closing.push(() => away.close());
+  await listen([on(ProductCreatedSchema, async () => {})], away);
+  await say(created('A'));
+  await (await relayOf(producer)).drain();
+  const manager = await jetstreamManager(await connectAs('setup'));
+  await until(async () => (await manager.consumers.info('PRODUCTS', 'inventory')).num_redelivered > 0);
+  expect((await manager.consumers.info('PRODUCTS', 'inventory')).num_ack_pending).toBe(1);
+});
