@@ -1,0 +1,46 @@
+// One POST to a webhook endpoint; answers its status, or 0 when there was none.
+import http from 'node:http';
+import https from 'node:https';
+import type { WebhookRequest } from './source.ts';
+
+const ANSWER_TIMEOUT_MS = 10_000;
+const MAX_SOCKETS = 64;
+
+export interface Sender {
+  send(request: WebhookRequest): Promise<number>;
+  close(): void;
+}
+
+export function createSender(): Sender {
+  const agents = {
+    'http:': new http.Agent({ keepAlive: true, maxSockets: MAX_SOCKETS }),
+    'https:': new https.Agent({ keepAlive: true, maxSockets: MAX_SOCKETS }),
+  };
+  return {
+    send({ url, headers, body }) {
+      return new Promise((resolve) => {
+        try {
+          const target = new URL(url);
+          const secure = target.protocol === 'https:';
+          const request = (secure ? https : http).request(
+            target,
+            { method: 'POST', agent: agents[secure ? 'https:' : 'http:'], timeout: ANSWER_TIMEOUT_MS, headers: { ...headers, 'content-length': Buffer.byteLength(body) } },
+            (response) => {
+              response.resume();
+              response.once('close', () => resolve(response.statusCode ?? 0));
+            },
+          );
+          request.once('timeout', () => request.destroy());
+          request.once('error', () => resolve(0));
+          request.once('close', () => resolve(0));
+          request.end(body);
+        } catch {
+          resolve(0);
+        }
+      });
+    },
+    close() {
+      for (const agent of Object.values(agents)) agent.destroy();
+    },
+  };
+}
