@@ -1,0 +1,119 @@
+// InventoryService on the wire: translates, and runs each change once per request id.
+import { create, type DescMessage, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
+import { timestampDate, timestampFromDate } from '@bufbuild/protobuf/wkt';
+import type { ConnectRouter, HandlerContext } from '@connectrpc/connect';
+import { callerOf } from '@millrace/chassis/auth';
+import type { Database, Tx } from '@millrace/chassis/db';
+import { errorInfo } from '@millrace/chassis/errors';
+import type { Log } from '@millrace/chassis/log';
+import { remember } from '@millrace/chassis/requests';
+import {
+  InventoryService, MovementKind, ReleaseReason, ReservationState,
+  type MovementSchema, type ReservationSchema, type ReserveStockRequest, type ReserveStockResultSchema, type StockLevelSchema,
+} from '@millrace/gen/millrace/inventory/v1/inventory_pb.js';
+import type { Movement as MovementRow, PrismaClient } from '@millrace/gen/prisma/inventory/client.ts';
+import { adjustStock, setStockPolicy } from './adjust-stock.ts';
+import type { Change } from './change.ts';
+import { findReservation, listMovements, listStock } from './lists.ts';
+import { releaseStock } from './release-stock.ts';
+import { ReservationNotFoundError, type Reservation, type Wish } from './reservation.ts';
+import type { ReserveStock } from './reserve-stock.ts';
+import { available, StockNotFoundError, type MovementKind as Kind, type Stock } from './stock.ts';
+import { readLevels } from './store.ts';
+import type { WatchStock } from './watch-stock.ts';
+
+export type Inventory = { db: Database; log: Log; prisma: PrismaClient; change: Change; reserveStock: ReserveStock; watchStock: WatchStock };
+
+export function inventoryRoutes({ db, log, prisma, change, reserveStock, watchStock }: Inventory): (router: ConnectRouter) => void {
+  const { method } = InventoryService;
+
+  function once<Req extends DescMessage, Res extends DescMessage>(
+    rpc: { name: string; input: Req; output: Res }, request: MessageShape<Req> & { requestId: string }, context: HandlerContext, effect: (tx: Tx) => Promise<MessageInitShape<Res>>,
+  ): Promise<MessageShape<Res>> {
+    const call = { method: rpc.name, caller: callerOf(context), requestId: request.requestId, schema: rpc.input, request, response: rpc.output };
+    return db.transaction((tx) => remember(tx, call, async () => create(rpc.output, await effect(tx))));
+  }
+
+  return (router) =>
+    router.service(InventoryService, {
+      async getStock({ sku }) {
+        const [stock] = await readLevels(db, [sku]);
+        if (stock === undefined) throw new StockNotFoundError(sku);
+        return { stockLevel: levelMessage(stock) };
+      },
+      async batchGetStock({ skus }) {
+        return { stockLevels: (await readLevels(db, skus)).map(levelMessage) };
+      },
+      async listStock(request) {
+        const { stocks, nextPageToken } = await listStock(prisma, request);
+        return { stockLevels: stocks.map(levelMessage), nextPageToken };
+      },
+      adjustStock: (request, context) =>
+        once(method.adjustStock, request, context, async (tx) => {
+          const cause = { reason: request.reason, actor: callerOf(context).subject };
+          return { stockLevel: levelMessage(await adjustStock(tx, change, request.sku, request.delta, cause)) };
+        }),
+      setStockPolicy: (request, context) =>
+        once(method.setStockPolicy, request, context, async (tx) => ({ stockLevel: levelMessage(await setStockPolicy(tx, change, request.sku, request.lowStockThreshold)) })),
+      async reserveStock(request, context) {
+        return { reservation: reservationMessage(await reserveStock(wish(request, context))) };
+      },
+      async reserveStockMany({ requests }, context) {
+        return { results: await Promise.all(requests.map((request) => reserveStock(wish(request, context)).then(held, (error: unknown) => refused(error, log)))) };
+      },
+      releaseStock: (request, context) =>
+        once(method.releaseStock, request, context, async (tx) => {
+          const cause = { reason: '', actor: callerOf(context).subject };
+          return { reservation: reservationMessage(await releaseStock(tx, change, request.orderId, cause)) };
+        }),
+      async getReservation({ orderId }) {
+        const reservation = await findReservation(prisma, orderId);
+        if (reservation === undefined) throw new ReservationNotFoundError(orderId);
+        return { reservation: reservationMessage(reservation) };
+      },
+      async listMovements(request) {
+        const { movements, nextPageToken } = await listMovements(prisma, request);
+        return { movements: movements.map(movementMessage), nextPageToken };
+      },
+      async *watchStock({ skus }, context) {
+        for await (const stock of watchStock([...new Set(skus)], context.signal)) yield stock === undefined ? {} : { stockLevel: levelMessage(stock) };
+      },
+    });
+}
+
+function wish({ orderId, lines, holdUntil }: ReserveStockRequest, context: HandlerContext): Wish {
+  return { orderId, lines, holdUntil: holdUntil && timestampDate(holdUntil), actor: callerOf(context).subject };
+}
+
+function held(reservation: Reservation): MessageInitShape<typeof ReserveStockResultSchema> {
+  return { result: { case: 'reservation', value: reservationMessage(reservation) } };
+}
+
+/** What fails for one must not hide what became of the others; an unknown failure reads as "try again". */
+function refused(error: unknown, log: Log): MessageInitShape<typeof ReserveStockResultSchema> {
+  const known = errorInfo(error);
+  if (known === undefined) log.error({ err: error }, 'a reservation failed');
+  const { reason, metadata } = known ?? { reason: 'DEPENDENCY_UNAVAILABLE', metadata: {} };
+  const message = known !== undefined && error instanceof Error ? error.message : 'the reservation could not be stored';
+  return { result: { case: 'refusal', value: { reason, metadata, message } } };
+}
+
+function levelMessage(stock: Stock): MessageInitShape<typeof StockLevelSchema> {
+  const { sku, onHand, reserved, threshold, low, discontinued, version, updateTime } = stock;
+  return { sku, onHand, reserved, available: available(stock), lowStockThreshold: threshold, low, discontinued, version, updateTime: timestampFromDate(updateTime) };
+}
+
+function reservationMessage({ orderId, state, lines, holdUntil, releaseReason, version, createTime, updateTime }: Reservation): MessageInitShape<typeof ReservationSchema> {
+  return {
+    orderId, lines, version,
+    state: ReservationState[state],
+    releaseReason: releaseReason === '' ? ReleaseReason.UNSPECIFIED : ReleaseReason[releaseReason],
+    holdUntil: timestampFromDate(holdUntil),
+    createTime: timestampFromDate(createTime),
+    updateTime: timestampFromDate(updateTime),
+  };
+}
+
+function movementMessage({ movementId, kind, createTime, ...same }: MovementRow): MessageInitShape<typeof MovementSchema> {
+  return { ...same, movementId: String(movementId), kind: MovementKind[kind as Kind], createTime: timestampFromDate(createTime) };
+}

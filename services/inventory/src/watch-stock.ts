@@ -1,0 +1,50 @@
+// Follows levels: changes of this process at once, those of other instances at the next look.
+import type { Changes } from '@millrace/chassis/changes';
+import type { Database } from '@millrace/chassis/db';
+import { refuse } from '@millrace/chassis/errors';
+import type { Stock } from './stock.ts';
+import { readLevels } from './store.ts';
+
+/** How late a change made by another instance may be seen. */
+const LOOK_MS = 1_000;
+/** Proxies cut streams that are silent for a minute; two of these may get lost. */
+const HEARTBEAT_MS = 15_000;
+/** Each costs a look a second. */
+const MAX_WATCHES = 1_000;
+const RETRY_AFTER_MS = 5_000;
+
+/** Levels now and whenever they change; undefined is a heartbeat. */
+export type WatchStock = (skus: string[], signal: AbortSignal) => AsyncGenerator<Stock | undefined>;
+
+export function createWatchStock(db: Database, changes: Changes, heartbeatMs = HEARTBEAT_MS): WatchStock {
+  let watches = 0;
+  return async function* watch(skus, signal) {
+    if (watches >= MAX_WATCHES) throw refuse('OVERLOADED', 'too many are watching', {}, RETRY_AFTER_MS);
+    watches += 1;
+    try {
+      yield* follow(skus, signal);
+    } finally {
+      watches -= 1;
+    }
+  };
+
+  async function* follow(skus: string[], signal: AbortSignal): AsyncGenerator<Stock | undefined> {
+    const told = new Map<string, number>();
+    let toldAt = performance.now();
+    while (!signal.aborted) {
+      // Listens before it reads, so that nothing falls between the two.
+      const change = changes.wait(skus, { signal, timeoutMs: Math.min(LOOK_MS, heartbeatMs) });
+      const fresh = (await readLevels(db, skus)).filter(({ sku, version }) => version > (told.get(sku) ?? -1));
+      for (const stock of fresh) {
+        yield stock;
+        told.set(stock.sku, stock.version);
+      }
+      if (fresh.length > 0) toldAt = performance.now();
+      else if (performance.now() - toldAt >= heartbeatMs) {
+        yield undefined;
+        toldAt = performance.now();
+      }
+      await change;
+    }
+  }
+}
