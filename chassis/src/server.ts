@@ -93,7 +93,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     await new Promise(setImmediate); // health watchers hear it before their streams end
     stopping.abort();
     if (!(await mux.drain(graceMs))) {
-      aborting.abort(toConnectError(refuse('OVERLOADED', 'this server is stopping; the outcome is unknown', undefined, 0)));
+      aborting.abort(toConnectError(refuse('DEPENDENCY_UNAVAILABLE', 'this server is stopping; the outcome is unknown', undefined, 0)));
       await mux.drain(ABORT_GRACE_MS);
     }
     mux.destroy();

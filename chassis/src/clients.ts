@@ -1,0 +1,147 @@
+// Clients for the neighbours: Connect over one HTTP/2 connection per URL, with a deadline always, and retries where they can't hurt.
+import net from 'node:net';
+import { setTimeout } from 'node:timers/promises';
+import type { DescService } from '@bufbuild/protobuf';
+import { MethodOptions_IdempotencyLevel as Idempotency } from '@bufbuild/protobuf/wkt';
+import { type Client, Code, ConnectError, type Interceptor, type Transport, createClient } from '@connectrpc/connect';
+import { Http2SessionManager, createConnectTransport } from '@connectrpc/connect-node';
+import { backoff } from './backoff.ts';
+import { errorInfo, retryAfter } from './errors.ts';
+
+const TIMEOUT_MS = 5_000;
+/** For streams that nobody gave a deadline: just longer than our servers let them run. */
+const STREAM_TIMEOUT_MS = 3_660_000;
+/** Without it a lost SYN is repeated by the kernel at ever longer intervals, long after the network is back. */
+const CONNECT_TIMEOUT_MS = 3_000;
+/** A peer that stands still is given up after this and this. */
+const PING_INTERVAL_MS = 10_000;
+const PING_TIMEOUT_MS = 5_000;
+/** Below the server's idle limit, so that it is the client that lets go and no request meets a closing connection. */
+const IDLE_MS = 45_000;
+/** A full batch of the largest products. */
+const MAX_RESPONSE_BYTES = 33_554_432;
+const MAX_ATTEMPTS = 3;
+const PAUSES = { baseMs: 20, maxMs: 200 };
+/** Who is told to come back later than this is better told by us than kept waiting. */
+const LONGEST_PAUSE_MS = 1_000;
+/** Retries that may be owed to one URL; a tenth of one is earned by each success. When everything fails, retries stop instead of adding a load of their own. */
+const BUDGET = 10;
+const EARNED = 0.1;
+
+// One entry for each neighbour's URL, of which there are a handful.
+const peers = new Map<string, Peer>();
+const unknownOutcomes = new WeakSet<object>();
+
+export function createServiceClient<S extends DescService>(service: S, options: { url: string; token: string; timeoutMs?: number }): Client<S> {
+  const peer = peerAt(options.url);
+  const transport = createConnectTransport({
+    httpVersion: '2',
+    baseUrl: options.url,
+    sessionManager: peer.sessions,
+    readMaxBytes: MAX_RESPONSE_BYTES,
+    acceptCompression: [], // neighbours are near: packing costs more than sending
+    interceptors: [withToken(options.token), retries(peer), honestErrors],
+  });
+  return createClient(service, withDeadline(transport, options.timeoutMs ?? TIMEOUT_MS));
+}
+
+/** Whether the call may have been carried out although it failed. */
+export function isOutcomeUnknown(error: unknown): boolean {
+  if (!(error instanceof ConnectError)) return false;
+  if (unknownOutcomes.has(error) || [Code.DeadlineExceeded, Code.Canceled, Code.Internal, Code.Unknown].includes(error.code)) return true;
+  // OVERLOADED is said before work begins; DEPENDENCY_UNAVAILABLE may be said when a commit got no answer.
+  return error.code === Code.Unavailable && error.isWireError && errorInfo(error)?.reason !== 'OVERLOADED';
+}
+
+function peerAt(url: string): Peer {
+  const { origin, protocol } = new URL(url);
+  let peer = peers.get(origin);
+  if (!peer) {
+    const pings = { pingIntervalMs: PING_INTERVAL_MS, pingTimeoutMs: PING_TIMEOUT_MS, idleConnectionTimeoutMs: IDLE_MS };
+    peer = { sessions: new Http2SessionManager(origin, pings, protocol === 'http:' ? { createConnection: connect } : {}), budget: BUDGET };
+    peers.set(origin, peer);
+  }
+  return peer;
+}
+
+function connect(authority: URL): net.Socket {
+  const socket = net.connect({ host: authority.hostname.replace(/^\[|\]$/g, ''), port: Number(authority.port || 80), noDelay: true });
+  socket.setTimeout(CONNECT_TIMEOUT_MS, () => socket.destroy(Object.assign(new Error('connecting took too long'), { code: 'ETIMEDOUT', syscall: 'connect' })));
+  return socket.once('connect', () => socket.setTimeout(0));
+}
+
+// To connect-es a timeout of 0 or less is none at all; what a handler has left of its own deadline can be just that.
+function withDeadline(transport: Transport, timeoutMs: number): Transport {
+  return {
+    unary: async (method, signal, asked, ...rest) => transport.unary(method, signal, Math.max(1, asked ?? timeoutMs), ...rest),
+    stream: async (method, signal, asked, ...rest) => transport.stream(method, signal, Math.max(1, asked ?? STREAM_TIMEOUT_MS), ...rest),
+  };
+}
+
+function withToken(token: string): Interceptor {
+  return (next) => async (request) => {
+    request.header.set('authorization', `Bearer ${token}`);
+    return next(request);
+  };
+}
+
+function retries(peer: Peer): Interceptor {
+  return (next) => async (request) => {
+    if (request.stream) return next(request);
+    const isRead = request.method.idempotency === Idempotency.NO_SIDE_EFFECTS;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const response = await next(request);
+        peer.budget = Math.min(BUDGET, peer.budget + EARNED);
+        return response;
+      } catch (error) {
+        const pause = Math.max(backoff(attempt, PAUSES), retryAfter(error) ?? 0);
+        const mayRepeat = error instanceof ConnectError && error.code === Code.Unavailable && (isRead || neverSent(error));
+        if (!mayRepeat || attempt >= MAX_ATTEMPTS || peer.budget < 1 || pause > LONGEST_PAUSE_MS || request.signal.aborted) throw error;
+        peer.budget -= 1;
+        await setTimeout(pause, undefined, { signal: request.signal });
+      }
+    }
+  };
+}
+
+// A neighbour that dies in the middle of a call looks like a cancellation that nobody asked for: the call may have been carried out.
+const honestErrors: Interceptor = (next) => async (request) => {
+  const honest = (error: unknown): unknown => (request.signal.aborted ? error : asUnavailable(error));
+  try {
+    const response = await next(request);
+    return response.stream ? { ...response, message: mapErrors(response.message, honest) } : response;
+  } catch (error) {
+    throw honest(error);
+  }
+};
+
+function asUnavailable(error: unknown): unknown {
+  if (!(error instanceof ConnectError) || error.isWireError) return error;
+  const isLost = [Code.Canceled, Code.Aborted, Code.Unavailable].includes(error.code) || error.rawMessage.startsWith('http/2 stream closed');
+  if (!isLost) return error;
+  if (neverSent(error)) return new ConnectError('the neighbour can not be reached', Code.Unavailable, undefined, undefined, error);
+  const lost = new ConnectError('the connection was lost in the middle of a call; the outcome is unknown', Code.Unavailable, undefined, undefined, error);
+  unknownOutcomes.add(lost);
+  return lost;
+}
+
+// The kernel refused the connection, or the server the stream: no handler has seen it.
+function neverSent(error: unknown): boolean {
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+    const { code = '', syscall } = cause as NodeJS.ErrnoException;
+    if (cause.message.includes('REFUSED_STREAM') || ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN'].includes(code)) return true;
+    if (code === 'ETIMEDOUT' && syscall === 'connect') return true;
+  }
+  return false;
+}
+
+async function* mapErrors<T>(messages: AsyncIterable<T>, map: (error: unknown) => unknown): AsyncGenerator<T> {
+  try {
+    yield* messages;
+  } catch (error) {
+    throw map(error);
+  }
+}
+
+type Peer = { sessions: Http2SessionManager; budget: number };

@@ -1,0 +1,72 @@
+// A process around one start function: signals, exit codes, and what happens to errors that nobody caught.
+import { ConfigError, type Env } from './config.ts';
+import { type Log, createLog } from './log.ts';
+import { countUncaught } from './uncaught.ts';
+
+type Stoppable = { name: string; stop(): Promise<void> };
+
+export const EXIT = { ok: 0, failed: 1, misconfigured: 2, interruptedTwice: 130 };
+
+/** Orchestrators kill after 30 s; by then the reason should be in the log. */
+const STOP_LIMIT_MS = 25_000;
+/** A stray socket error is not worth five services' connections: what matters is in transactions. But a process that keeps throwing is broken. */
+const MAX_UNCAUGHT = 10;
+const UNCAUGHT_WINDOW_MS = 60_000;
+
+/** Starts, stops at SIGTERM or SIGINT, and exits: 0 after a stop in order, 2 when the environment is wrong, 1 otherwise. Never returns in a process that serves. */
+export async function runProcess(start: (env: Env, signal: AbortSignal) => Promise<Stoppable>): Promise<void> {
+  const log = createLog(process.env.npm_package_name ?? 'process', 'info');
+  const stop = new AbortController();
+  onStopSignal(log, stop);
+  catchStrays(log);
+  try {
+    const running = await start(process.env, stop.signal);
+    await aborted(stop.signal);
+    setTimeout(() => exit(log, EXIT.failed, 'stopping took too long'), STOP_LIMIT_MS).unref();
+    await running.stop();
+    exit(log, EXIT.ok, 'stopped');
+  } catch (error) {
+    if (error instanceof ConfigError) misconfigured(log, error);
+    if (stop.signal.aborted) exit(log, EXIT.ok, 'stopped before it had started');
+    log.fatal({ err: error }, 'could not start or stop');
+    exit(log, EXIT.failed, 'exiting');
+  }
+}
+
+function onStopSignal(log: Log, stop: AbortController): void {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (stop.signal.aborted) exit(log, EXIT.interruptedTwice, 'interrupted again, not waiting');
+      log.info({ signal }, 'stopping');
+      stop.abort();
+    });
+  }
+}
+
+// Rejections nobody handles arrive here too.
+function catchStrays(log: Log): void {
+  let recent: number[] = [];
+  process.on('uncaughtException', (error, origin) => {
+    const now = performance.now();
+    recent = [...recent.filter((time) => now - time < UNCAUGHT_WINDOW_MS), now];
+    log.fatal({ err: error, origin, count: countUncaught() }, 'nobody caught this error');
+    if (recent.length >= MAX_UNCAUGHT) exit(log, EXIT.failed, 'too many uncaught errors');
+  });
+}
+
+// For people on stderr, for machines on stdout.
+function misconfigured(log: Log, error: ConfigError): never {
+  process.stderr.write(`${error.message}\n`);
+  log.fatal({ problems: error.problems }, 'the environment is incomplete or wrong');
+  process.exit(EXIT.misconfigured);
+}
+
+function exit(log: Log, code: number, message: string): never {
+  log[code === EXIT.ok ? 'info' : 'error']({ code }, message);
+  process.exit(code);
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+}
