@@ -22,7 +22,7 @@ export function homeFolder(env: NodeJS.ProcessEnv): string {
 export function openHome(folder: string): Home {
   try {
     const fresh = !existsSync(folder) || readdirSync(folder).length === 0;
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     // Postgres runs as another user when we are root and has to pass through; the secrets inside are for the owner only.
     if (fresh) chmodSync(folder, 0o711);
     mkdirSync(path.join(folder, 'logs'), { recursive: true, mode: 0o700 });
@@ -30,11 +30,18 @@ export function openHome(folder: string): Home {
     accessSync(path.join(folder, 'logs'), constants.W_OK);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    const why = { ENOTDIR: 'it is not a folder', EEXIST: 'it is not a folder', EACCES: 'this user may not write there', EROFS: 'the disk is read-only', ENOSPC: 'the disk is full' }[code ?? ''] ?? (error as Error).message;
+    const why = { ENOENT: 'no folder can be made there', ENOTDIR: 'it is not a folder', EEXIST: 'it is not a folder', EACCES: 'this user may not write there', EROFS: 'the disk is read-only', ENOSPC: 'the disk is full' }[code ?? ''] ?? (error as Error).message;
     throw new Error(`The home ${folder} can't be used: ${why}. MILLRACE_HOME names another one.`, { cause: error });
   }
   const file = (...parts: string[]): string => path.join(folder, ...parts);
   return { folder, file, secret: secretsIn(file('secrets.json')) };
+}
+
+// Node's own recursive mkdir never returns where a file system refuses new folders with "not found", as /proc does.
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  makeFolder(path.dirname(folder));
+  mkdirSync(folder);
 }
 
 /** Takes the home for this process. Throws when another launcher runs on it. */

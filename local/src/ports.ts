@@ -1,6 +1,7 @@
 // Which process listens where, and who sits on a port that we want.
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
+import path from 'node:path';
 import { SERVICES } from './nats-permissions.ts';
 
 export type Ports = Record<(typeof NAMES)[number], number>;
@@ -49,7 +50,8 @@ function whoListens(port: number): string {
     const listening = lines.map((line) => line.trim().split(/\s+/)).find((fields) => fields[1]?.endsWith(`:${hex}`) && fields[3] === '0A');
     const socket = `socket:[${listening?.[9]}]`;
     const pid = readdirSync('/proc').find((name) => /^\d+$/.test(name) && holds(name, socket));
-    return pid ? ` by ${readFileSync(`/proc/${pid}/comm`, 'utf8').trim()} (pid ${pid})` : '';
+    const [program = ''] = pid ? readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0') : [];
+    return pid ? ` by ${path.basename(program)} (pid ${pid})` : '';
   } catch {
     return '';
   }
