@@ -1,0 +1,61 @@
+// The composition root of order: the life of orders, from the price to the shipment.
+import { createChanges } from '@millrace/chassis/changes';
+import { createServiceClient } from '@millrace/chassis/clients';
+import type { Env } from '@millrace/chassis/config';
+import { openDatabase } from '@millrace/chassis/db';
+import { createLog } from '@millrace/chassis/log';
+import { runProcess } from '@millrace/chassis/process';
+import { runService, type Running } from '@millrace/chassis/service';
+import { InventoryService } from '@millrace/gen/millrace/inventory/v1/inventory_pb.js';
+import { OrderService } from '@millrace/gen/millrace/order/v1/order_pb.js';
+import { ProductService } from '@millrace/gen/millrace/product/v1/product_pb.js';
+import { PrismaClient } from '@millrace/gen/prisma/order/client.ts';
+import { readOrderConfig } from './config.ts';
+import { orderReactions } from './events.ts';
+import { expireOrders } from './expire-orders.ts';
+import { createGetOrder } from './get-order.ts';
+import { createNeighbours, type Neighbours } from './neighbours.ts';
+import { createPlaceOrder } from './place-order.ts';
+import { createRecord } from './record.ts';
+import { orderRoutes } from './rpc.ts';
+import { findPlaced } from './store.ts';
+import { createWatchOrder } from './watch-order.ts';
+
+/** Look-ups before the service says that it is ready: the first ones cost many times what the later ones do. */
+const WARM_UP_ROUNDS = 200;
+
+/** Without neighbours of its own it calls those that its environment names. */
+export async function startOrder(env: Env, signal: AbortSignal, given?: Neighbours): Promise<Running> {
+  const config = readOrderConfig(env);
+  const log = createLog('order', config.LOG_LEVEL);
+  const db = openDatabase(config.DATABASE_URL, log);
+  const prisma = new PrismaClient({ adapter: db.prismaAdapter() });
+  const token = config.MILLRACE_TOKEN;
+  const neighbours = createNeighbours(given ?? {
+    products: createServiceClient(ProductService, { url: config.PRODUCT_URL, token }),
+    inventory: createServiceClient(InventoryService, { url: config.INVENTORY_URL, token }),
+  }, log);
+
+  const changes = createChanges();
+  const record = createRecord(changes);
+  const getOrder = createGetOrder(db);
+  const placeOrder = createPlaceOrder({ db, neighbours, paymentWindowMs: config.ORDER_PAYMENT_WINDOW, holdGraceMs: config.ORDER_HOLD_GRACE });
+  const watchOrder = createWatchOrder({ getOrder, changes });
+
+  return runService(
+    {
+      name: 'order', config, log, db,
+      services: [OrderService],
+      routes: orderRoutes({ db, prisma, record, placeOrder, getOrder, watchOrder }),
+      reactions: orderReactions(record),
+      loops: [expireOrders(db, record, log)],
+      async warmUp() {
+        for (let i = 0; i < WARM_UP_ROUNDS; i += 1) await findPlaced(db, [{ placedBy: '', requestId: '' }]);
+      },
+      close: () => prisma.$disconnect(),
+    },
+    signal,
+  );
+}
+
+if (import.meta.main) await runProcess(startOrder);

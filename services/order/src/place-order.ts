@@ -1,0 +1,90 @@
+// Takes an order: look-up, prices, hold, insert. Each step is shared by all calls of the moment, and a refused order fails alone.
+import { fingerprint } from '@millrace/chassis/requests';
+import type { Caller } from '@millrace/chassis/auth';
+import { createBatcher } from '@millrace/chassis/batcher';
+import type { Database } from '@millrace/chassis/db';
+import { refuse } from '@millrace/chassis/errors';
+import { appendEvents } from '@millrace/chassis/outbox';
+import { PlaceOrderRequestSchema, type PlaceOrderRequest } from '@millrace/gen/millrace/order/v1/order_pb.js';
+import { customerIdFor } from './access.ts';
+import { placed } from './announce.ts';
+import type { createNeighbours } from './neighbours.ts';
+import { orderIdOf } from './order-id.ts';
+import { newOrder, type Order } from './order.ts';
+import { priceLines } from './pricing.ts';
+import { addToTimeline, findPlaced, insertOrders, loadOrders, type NewOrder, type RequestKey } from './store.ts';
+import { addressOf, amountOf } from './wire.ts';
+
+export type PlaceOrderOptions = {
+  db: Database;
+  neighbours: ReturnType<typeof createNeighbours>;
+  /** How long an order may stay unpaid, and how much longer its stock is held. */
+  paymentWindowMs: number;
+  holdGraceMs: number;
+};
+
+/** Calls that may wait for a step; at a thousand orders a second that is about two seconds of them. */
+const QUEUE_LIMIT = 2_000;
+const LOOK_UPS = { name: 'look-up', lanes: 2, max: 500, queueLimit: QUEUE_LIMIT };
+/** While one batch waits for its commit to reach the disk, the other fills. */
+const INSERTS = { name: 'insert', lanes: 2, max: 200, queueLimit: QUEUE_LIMIT };
+
+export function createPlaceOrder({ db, neighbours, paymentWindowMs, holdGraceMs }: PlaceOrderOptions) {
+  const lookUp = createBatcher<RequestKey, { orderId: string | null; now: Date }>(LOOK_UPS, (keys) => findPlaced(db, keys));
+  const insert = createBatcher<NewOrder, Date | 'taken'>(INSERTS, (orders) => insertAll(db, orders));
+
+  return async function placeOrder(caller: Caller, request: PlaceOrderRequest): Promise<Order> {
+    const customerId = customerIdFor(caller, request.customer?.customerId ?? '');
+    const key = { placedBy: caller.subject, requestId: request.requestId };
+    const orderId = orderIdOf(key.placedBy, key.requestId, fingerprint(PlaceOrderRequestSchema, request));
+
+    const { orderId: known, now } = await lookUp(key);
+    if (known !== null) return repeat(key, known, orderId);
+
+    const catalogue = await neighbours.catalogueOf(request.lines.map((line) => line.sku));
+    const priced = priceLines(request.lines, catalogue, amountOf(request.expectedTotal));
+    const paymentDueTime = new Date(now.getTime() + paymentWindowMs);
+    await neighbours.reserve({ orderId, lines: priced.lines, holdUntil: new Date(paymentDueTime.getTime() + holdGraceMs) });
+
+    const { name = '', email = '', phone = '' } = request.customer ?? {};
+    const order = newOrder({
+      ...priced, orderId, customer: { customerId, name, email, phone }, paymentMethod: request.paymentMethod,
+      shippingAddress: addressOf(request.shippingAddress), note: request.note, paymentDueTime,
+    }, now);
+    // From here on the outcome may be unknown: the hold is left to end by itself, and a repeat finds it again.
+    const createTime = await insert({ order, ...key });
+    if (createTime !== 'taken') return { ...order, createTime, updateTime: createTime };
+
+    const [winner] = await findPlaced(db, [key]);
+    if (winner === undefined || winner.orderId === null) throw new Error(`order ${orderId} was neither stored nor there`);
+    if (winner.orderId !== orderId) await neighbours.release(orderId);
+    return repeat(key, winner.orderId, orderId);
+  };
+
+  async function repeat({ requestId }: RequestKey, known: string, orderId: string): Promise<Order> {
+    // The id holds the fingerprint of the body: another id is another body.
+    if (known !== orderId) throw refuse('REQUEST_ID_REUSED', 'this request id was used with another body', { request_id: requestId });
+    const order = (await loadOrders(db, [orderId])).get(orderId);
+    if (order === undefined) throw new Error(`order ${orderId} is gone`);
+    return order;
+  }
+}
+
+async function insertAll(db: Database, orders: NewOrder[]): Promise<(Date | 'taken')[]> {
+  return db.transaction(async (tx) => {
+    const stored = await insertOrders(tx, orders);
+    // Twins of one request may be in one batch: the first has the row, the rest come too late.
+    const mine = orders.map(({ order }) => {
+      const createTime = stored.get(order.orderId);
+      stored.delete(order.orderId);
+      return createTime;
+    });
+    const said = orders.flatMap(({ order, placedBy }, i) => {
+      const createTime = mine[i];
+      return createTime ? [placed({ ...order, createTime, updateTime: createTime }, placedBy)] : [];
+    });
+    await appendEvents(tx, said.map(({ event }) => event));
+    await addToTimeline(tx, said.map(({ entry }) => entry));
+    return mine.map((createTime) => createTime ?? 'taken');
+  });
+}

@@ -1,0 +1,151 @@
+// Orders and their timeline in the database.
+import { sql, type Queryable, type Tx } from '@millrace/chassis/db';
+import type { OrderModel } from '@millrace/gen/prisma/order/models/Order.ts';
+import type { Address, CancelCause, Order, OrderLine, OrderState, Payment, PaymentState, Refund } from './order.ts';
+
+export type NewOrder = { order: Order; placedBy: string; requestId: string };
+/** Identity of a request to place an order. */
+export type RequestKey = { placedBy: string; requestId: string };
+export type Locked = { orders: Map<string, Order>; now: Date };
+export type TimelineEntry = {
+  orderId: string; time: Date; source: string; kind: string; summary: string; eventId: string; actor: string; detail: Record<string, string>;
+};
+
+/** For each key the order that was placed under it, if any, and the database's clock. Unique index on (placed_by, request_id). */
+export async function findPlaced(db: Queryable, keys: RequestKey[]): Promise<{ orderId: string | null; now: Date }[]> {
+  return db.query(sql`
+    SELECT o.order_id AS "orderId", now() AS now
+    FROM unnest(${keys.map((key) => key.placedBy)}::text[], ${keys.map((key) => key.requestId)}::text[]) WITH ORDINALITY AS k (placed_by, request_id, place)
+    LEFT JOIN orders o USING (placed_by, request_id) ORDER BY place`);
+}
+
+/**
+ * Stores new orders and answers the ids of those that were not there yet. In the order of the unique index (placed_by, request_id),
+ * so that two batches with the same requests wait for each other instead of deadlocking.
+ */
+export async function insertOrders(tx: Tx, orders: NewOrder[]): Promise<Map<string, Date>> {
+  const rows = await tx.query<{ order_id: string; create_time: Date }>(sql`
+    INSERT INTO orders (order_id, placed_by, request_id, customer_id, customer_name, customer_email, customer_phone, lines, currency, total,
+      payment_method, shipping_address, note, payment_due_time, due_time)
+    SELECT order_id, placed_by, request_id, customer_id, customer_name, customer_email, customer_phone, lines, currency, total,
+      payment_method, shipping_address, note, payment_due_time, payment_due_time
+    FROM json_populate_recordset(NULL::orders, ${JSON.stringify(orders.map(newRow))})
+    ORDER BY placed_by, request_id
+    ON CONFLICT DO NOTHING RETURNING order_id, create_time`);
+  return new Map(rows.map((row) => [row.order_id, row.create_time]));
+}
+
+/** Orders by id, in no particular order. Primary key. */
+export async function loadOrders(db: Queryable, orderIds: string[]): Promise<Map<string, Order>> {
+  const rows = await db.query<PgRow>(sql`SELECT * FROM orders WHERE order_id = ANY(${orderIds}::text[])`);
+  return new Map(rows.map((row) => [row.order_id, toOrder(camel(row))]));
+}
+
+/**
+ * Orders by id, locked to the end of the transaction: always in the order of their ids, so that transactions that want the same orders queue.
+ * Not FOR UPDATE: nobody changes the key. Primary key.
+ */
+export async function lockOrders(tx: Tx, orderIds: string[]): Promise<Locked> {
+  return locked(await tx.query<PgRow>(sql`
+    SELECT *, now() AS now FROM orders WHERE order_id = ANY(${orderIds}::text[]) ORDER BY order_id FOR NO KEY UPDATE`));
+}
+
+/** Orders that were not paid in time, locked; rows that others hold are theirs, so it never waits. Partial index orders_unpaid. */
+export async function lockUnpaid(tx: Tx, limit: number): Promise<Locked> {
+  return locked(await tx.query<PgRow>(sql`
+    SELECT *, now() AS now FROM orders WHERE state = 'PENDING_PAYMENT' AND payment_due_time < now()
+    ORDER BY payment_due_time LIMIT ${limit} FOR NO KEY UPDATE SKIP LOCKED`));
+}
+
+/** Orders that should have moved by now, longest overdue first. Partial index orders_due. */
+export async function listOverdue(db: Queryable, toleranceMs: number, after: { dueTime: Date; orderId: string }, limit: number): Promise<Order[]> {
+  const rows = await db.query<PgRow>(sql`
+    SELECT * FROM orders WHERE due_time < now() - ${toleranceMs}::float8 * interval '1 millisecond' AND (due_time, order_id) > (${after.dueTime}, ${after.orderId})
+    ORDER BY due_time, order_id LIMIT ${limit}`);
+  return rows.map((row) => toOrder(camel(row)));
+}
+
+/** Writes what can change of locked orders. Primary key. */
+export async function saveOrders(tx: Tx, orders: Order[]): Promise<void> {
+  if (orders.length === 0) return;
+  await tx.query(sql`
+    UPDATE orders o SET state = r.state, payment_state = r.payment_state, payment_version = r.payment_version, payment_status = r.payment_status,
+      captured = r.captured, refunded = r.refunded, refund_pending = r.refund_pending, disputed = r.disputed, refunds = r.refunds,
+      stock_committed = r.stock_committed, cancel_cause = r.cancel_cause, cancel_reason = r.cancel_reason, carrier = r.carrier,
+      tracking_number = r.tracking_number, due_time = r.due_time, version = r.version, update_time = r.update_time
+    FROM json_populate_recordset(NULL::orders, ${JSON.stringify(orders.map(changingRow))}) AS r
+    WHERE o.order_id = r.order_id`);
+}
+
+/** Adds entries to the timelines of orders that exist; others are about orders that never came to be. */
+export async function addToTimeline(tx: Tx, entries: TimelineEntry[]): Promise<void> {
+  if (entries.length === 0) return;
+  const rows = entries.map(({ orderId, eventId, ...rest }) => ({ ...rest, order_id: orderId, event_id: eventId }));
+  await tx.query(sql`
+    INSERT INTO timeline (order_id, time, source, kind, summary, event_id, actor, detail)
+    SELECT order_id, coalesce(time, now()), source, kind, summary, event_id, actor, detail
+    FROM json_populate_recordset(NULL::timeline, ${JSON.stringify(rows)}) AS r
+    WHERE EXISTS (SELECT FROM orders o WHERE o.order_id = r.order_id)`);
+}
+
+/** A row, read by Prisma or by a statement of ours, as an order. */
+export function toOrder(row: OrderModel): Order {
+  const { customerId, customerName: name, customerEmail: email, customerPhone: phone } = row;
+  return {
+    ...row,
+    customer: { customerId, name, email, phone },
+    lines: (row.lines as JsonLine[]).map(({ unit_price, ...line }): OrderLine => ({ ...line, unitPrice: BigInt(unit_price) })),
+    shippingAddress: (row.shippingAddress ?? undefined) as Address | undefined,
+    state: row.state as OrderState,
+    paymentState: row.paymentState as PaymentState,
+    payment: {
+      version: row.paymentVersion, state: row.paymentStatus as Payment['state'], disputed: row.disputed,
+      captured: row.captured, refunded: row.refunded, refundPending: row.refundPending,
+    },
+    refunds: (row.refunds as JsonRefund[]).map(({ refund_id, amount, ...refund }): Refund => ({ ...refund, refundId: refund_id, amount: BigInt(amount) })),
+    cancelCause: row.cancelCause as CancelCause | '',
+    dueTime: row.dueTime ?? undefined,
+  };
+}
+
+type PgRow = Record<string, unknown> & { order_id: string; now: Date };
+/** Amounts are below 2^53 by contract, so JSON numbers hold them exactly. */
+type JsonLine = { sku: string; name: string; quantity: number; unit_price: number };
+type JsonRefund = Omit<Refund, 'refundId' | 'amount'> & { refund_id: string; amount: number };
+
+function newRow({ order, placedBy, requestId }: NewOrder) {
+  const { customer } = order;
+  return {
+    order_id: order.orderId, placed_by: placedBy, request_id: requestId, customer_id: customer.customerId, customer_name: customer.name,
+    customer_email: customer.email, customer_phone: customer.phone, currency: order.currency, total: Number(order.total),
+    lines: order.lines.map(({ sku, name, quantity, unitPrice }): JsonLine => ({ sku, name, quantity, unit_price: Number(unitPrice) })),
+    payment_method: order.paymentMethod, shipping_address: order.shippingAddress, note: order.note, payment_due_time: order.paymentDueTime,
+  };
+}
+
+function changingRow(order: Order) {
+  const { payment } = order;
+  return {
+    order_id: order.orderId, state: order.state, payment_state: order.paymentState, payment_version: payment.version, payment_status: payment.state,
+    captured: Number(payment.captured), refunded: Number(payment.refunded), refund_pending: Number(payment.refundPending), disputed: payment.disputed,
+    refunds: order.refunds.map(({ refundId, amount, ...refund }): JsonRefund => ({ ...refund, refund_id: refundId, amount: Number(amount) })),
+    stock_committed: order.stockCommitted, cancel_cause: order.cancelCause, cancel_reason: order.cancelReason, carrier: order.carrier,
+    tracking_number: order.trackingNumber, due_time: order.dueTime, version: order.version, update_time: order.updateTime,
+  };
+}
+
+function locked(rows: PgRow[]): Locked {
+  return { orders: new Map(rows.map((row) => [row.order_id, toOrder(camel(row))])), now: rows[0]?.now ?? new Date(0) };
+}
+
+const camelNames = new Map<string, string>();
+
+function camel(row: Record<string, unknown>): OrderModel {
+  const model: Record<string, unknown> = {};
+  for (const name in row) {
+    const known = camelNames.get(name) ?? name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+    camelNames.set(name, known);
+    model[known] = row[name];
+  }
+  return model as OrderModel;
+}
