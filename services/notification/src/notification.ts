@@ -33,6 +33,7 @@ export const LOOK_UP_LAG_MS = 20_000;
 export const DOUBT_PATIENCE_MS = 24 * 3_600_000;
 /** An unknown outcome is looked up this soon: mostly the message is there. */
 export const LOOK_UP_SOON_MS = 2_000;
+const LOOK_UP_PAUSE_MAX_MS = 10 * 60_000;
 
 /** The messages that a piece of news is to become: one per channel for the buyer, one per address for the admins. */
 export function messagesFor(news: News, admins: readonly string[]): Message[] {
@@ -87,6 +88,19 @@ export function decide(now: Standing, fact: Fact): Step | undefined {
     default:
       return fact satisfies never;
   }
+}
+
+/** What a look-up says about a message whose sending had no answer. `doubtMs`: since it was tried. */
+export function afterLookUp(found: string | undefined, doubtMs: number, attempt: number): Fact {
+  if (found !== undefined) return { type: 'sent', providerMessageId: found };
+  if (doubtMs >= LOOK_UP_LAG_MS) return { type: 'not_sent', attempt };
+  return { type: 'unknown', attempt, error: '', pauseMs: LOOK_UP_LAG_MS - doubtMs };
+}
+
+/** What to do when not even the look-up works: ask ever more rarely and in the end rather tell nobody than somebody twice. */
+export function afterFailedLookUp(doubtMs: number, attempt: number): Fact {
+  if (doubtMs >= DOUBT_PATIENCE_MS) return { type: 'failed', attempt, error: 'the provider never said whether it had taken the message' };
+  return { type: 'unknown', attempt, error: '', pauseMs: Math.min(Math.max(doubtMs, LOOK_UP_SOON_MS), LOOK_UP_PAUSE_MAX_MS) };
 }
 
 function current(now: Standing, attempt: number): boolean {

@@ -1,7 +1,7 @@
-// Sample orders for previews: what a template looks like before anybody bought anything.
+// Sample orders: what a template looks like before anybody bought anything, and food for a warm-up.
 
-import type { Details, Kind } from '../notification.ts';
-import type { Letter } from './render.ts';
+import { type Details, type Kind, KINDS } from '../notification.ts';
+import type { Letter, Renderer } from './render.ts';
 
 const DETAILS: Record<Kind, Details> = {
   order_confirmation: { payBefore: '2026-12-01T18:30:00.000Z' },
@@ -31,4 +31,12 @@ export function sampleLetter(kind: Kind, locale: string): Letter {
       ],
     },
   };
+}
+
+/** Handlebars compiles at the first use, and the first letters cost many times what the later ones do. */
+const WARM_UP_ROUNDS = 20;
+
+export function warmUp(renderer: Renderer): void {
+  const kinds = Object.keys(KINDS) as Kind[];
+  for (let i = 0; i < WARM_UP_ROUNDS; i += 1) for (const kind of kinds) for (const locale of renderer.languages) renderer.mail(sampleLetter(kind, locale));
 }

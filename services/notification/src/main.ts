@@ -1,0 +1,72 @@
+// The composition root of notification: who is told what, once.
+
+import { createBatcher } from '@millrace/chassis/batcher';
+import type { Env } from '@millrace/chassis/config';
+import { openDatabase } from '@millrace/chassis/db';
+import { createLog } from '@millrace/chassis/log';
+import type { Loop } from '@millrace/chassis/loop';
+import { runProcess } from '@millrace/chassis/process';
+import { type Running, runService } from '@millrace/chassis/service';
+import { NotificationService } from '@millrace/gen/millrace/notification/v1/notification_pb.js';
+import { PrismaClient } from '@millrace/gen/prisma/notification/client.ts';
+import { readNotificationConfig, shopName } from './config.ts';
+import { notificationReactions } from './events.ts';
+import { createPostmark } from './postmark.ts';
+import { createQueueMessages } from './queue-messages.ts';
+import { resolveMails, resolveTexts } from './resolve-unknown.ts';
+import { notificationRoutes } from './rpc.ts';
+import { sendMails } from './send-mails.ts';
+import { sendTexts } from './send-texts.ts';
+import { createStore, type Report } from './store.ts';
+import { takePostmarkWebhook } from './take-postmark-webhook.ts';
+import { takeTwilioWebhook } from './take-twilio-webhook.ts';
+import { createRenderer } from './templates/render.ts';
+import { warmUp } from './templates/samples.ts';
+import { createTwilio } from './twilio.ts';
+
+/** Single reports (webhooks, text messages, look-ups) that come together are settled together. One lane: two would fight over the same rows. */
+const REPORTS = { name: 'reports', lanes: 1, max: 200, queueLimit: 5_000 };
+
+export async function startNotification(env: Env, signal: AbortSignal): Promise<Running> {
+  const config = readNotificationConfig(env);
+  const log = createLog('notification', config.LOG_LEVEL);
+  const db = openDatabase(config.DATABASE_URL, log);
+  const prisma = new PrismaClient({ adapter: db.prismaAdapter() });
+  const store = createStore(db);
+  const renderer = createRenderer(shopName(config.MAIL_FROM));
+  const postmark = createPostmark({ token: config.POSTMARK_SERVER_TOKEN, apiBase: config.POSTMARK_API_BASE, from: config.MAIL_FROM });
+  const twilio = createTwilio({
+    accountSid: config.TWILIO_ACCOUNT_SID,
+    authToken: config.TWILIO_AUTH_TOKEN,
+    from: config.TWILIO_FROM,
+    apiBase: config.TWILIO_API_BASE,
+    callbackUrl: config.TWILIO_WEBHOOK_URL,
+  });
+  const report = createBatcher<Report, void>(REPORTS, async (reports) => {
+    await store.report(reports);
+    return reports.map(() => undefined);
+  });
+
+  const senders: Loop[] = [sendMails({ store, postmark, renderer, log }), sendTexts({ store, twilio, renderer, report, log })];
+  const resolvers: Loop[] = [resolveMails({ store, postmark, renderer, report, log }), resolveTexts({ store, twilio, renderer, report, log })];
+  const wake = () => senders.forEach((loop) => loop.poke());
+
+  return runService(
+    {
+      name: 'notification', config, log, db,
+      services: [NotificationService],
+      routes: notificationRoutes({ db, prisma, renderer, wake }),
+      reactions: notificationReactions(createQueueMessages(store, config.ADMIN_EMAILS, wake)),
+      loops: [...senders, ...resolvers],
+      http: {
+        '/webhooks/postmark': takePostmarkWebhook(config.POSTMARK_WEBHOOK_SECRET, report),
+        '/webhooks/twilio': takeTwilioWebhook({ authToken: config.TWILIO_AUTH_TOKEN, callbackUrl: config.TWILIO_WEBHOOK_URL }, report),
+      },
+      warmUp: async () => warmUp(renderer),
+      close: () => prisma.$disconnect(),
+    },
+    signal,
+  );
+}
+
+if (import.meta.main) await runProcess(startNotification);

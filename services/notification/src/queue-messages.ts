@@ -1,0 +1,16 @@
+// Turns news into queued messages, in the transaction that hears them.
+
+import type { Tx } from '@millrace/chassis/db';
+import { messagesFor, type News } from './notification.ts';
+import type { Contact, Store } from './store.ts';
+
+/** `wake` is called after the commit: there may be something to send. */
+export function createQueueMessages(store: Store, admins: readonly string[], wake: () => void): QueueMessages {
+  return async (tx, { contacts = [], news = [] }) => {
+    if (contacts.length > 0) await store.meet(tx, contacts);
+    await store.queue(tx, news.flatMap((item) => messagesFor(item, admins)));
+    tx.afterCommit(wake);
+  };
+}
+
+export type QueueMessages = (tx: Tx, heard: { contacts?: Contact[]; news?: News[] }) => Promise<void>;

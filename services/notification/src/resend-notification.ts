@@ -1,0 +1,33 @@
+// Sends a message once more, on purpose: a message of its own, under a key of its own.
+
+import { sql, type Tx } from '@millrace/chassis/db';
+import { type Kind, KINDS, type State } from './notification.ts';
+import { NotificationNotFoundError, type NotificationView } from './list-notifications.ts';
+import { idOf } from './store.ts';
+
+export class StillToBeSentError extends Error {
+  readonly reason = 'ILLEGAL_TRANSITION';
+  readonly metadata: Record<string, string>;
+  constructor(state: State) {
+    super('this message has not been sent yet; it will be');
+    this.metadata = { state };
+  }
+}
+
+/** Answers the new message. The buyer's address is looked up afresh; an admin's stays. */
+export async function resendNotification(tx: Tx, notificationId: string, request: { subject: string; requestId: string }): Promise<NotificationView> {
+  const [original] = await tx.query<{ kind: Kind; state: State }>(sql`SELECT kind, state FROM notification WHERE notification_id = ${notificationId}`);
+  if (!original) throw new NotificationNotFoundError();
+  if (original.state === 'pending') throw new StillToBeSentError(original.state);
+  const dedupeKey = `resend:${notificationId}:${request.subject}:${request.requestId}`;
+  const toAdmins = KINDS[original.kind].to === 'admins';
+  // A request id that is older than the memory of requests meets the message it made then.
+  const [copy] = await tx.query<NotificationView>(sql`
+    INSERT INTO notification AS n (notification_id, dedupe_key, order_id, kind, channel, recipient, details)
+    SELECT ${idOf(dedupeKey)}, ${dedupeKey}, order_id, kind, channel, CASE WHEN ${toAdmins}::bool THEN recipient ELSE '' END, details
+    FROM notification WHERE notification_id = ${notificationId} ON CONFLICT (dedupe_key) DO UPDATE SET dedupe_key = n.dedupe_key
+    RETURNING notification_id AS "notificationId", order_id AS "orderId", kind, channel, recipient, subject, state, attempts, provider_message_id AS "providerMessageId",
+      last_error AS "lastError", create_time AS "createTime", send_time AS "sendTime"`);
+  if (!copy) throw new NotificationNotFoundError();
+  return copy;
+}
