@@ -63,7 +63,12 @@ async function settle<I, O>(batch: Waiting<I, O>[], run: (items: I[]) => Promise
       else waiting.resolve(result as O);
     });
   } catch (error) {
-    if (batch.length === 1) batch[0]?.reject(error as Error);
+    // An outage is nobody's fault: running one by one would only multiply its timeouts.
+    if (batch.length === 1 || isOutage(error)) for (const waiting of batch) waiting.reject(error as Error);
     else for (const waiting of batch) await settle([waiting], run);
   }
+}
+
+function isOutage(error: unknown): boolean {
+  return (error as { reason?: unknown }).reason === 'DEPENDENCY_UNAVAILABLE';
 }

@@ -24,7 +24,7 @@ export async function createDatabase(service: string): Promise<TestDatabase> {
   const name = `${service}_${randomUUID().slice(0, 8)}`;
   const template = await templateOf(service, adminUrl);
   await asAdmin(adminUrl, async (admin) => {
-    await admin.query(`CREATE DATABASE ${name} TEMPLATE ${template} OWNER ${service}`);
+    await admin.query(`CREATE DATABASE ${name} TEMPLATE ${template} OWNER "${service}"`);
     await admin.query(`REVOKE ALL ON DATABASE ${name} FROM PUBLIC`);
   });
   const drop = async (): Promise<void> => {
