@@ -1,0 +1,72 @@
+// An inventory on a database of its own, without a server: for tests of what is stored.
+import { randomUUID } from 'node:crypto';
+import { create, type DescMessage, type MessageInitShape } from '@bufbuild/protobuf';
+import { createChanges } from '@millrace/chassis/changes';
+import { openDatabase, sql, type Database } from '@millrace/chassis/db';
+import { handleOnce, type Heard } from '@millrace/chassis/inbox';
+import { createLog } from '@millrace/chassis/log';
+import type { Message } from '@bufbuild/protobuf';
+import { ProductCreatedSchema } from '@millrace/gen/millrace/product/v1/events_pb.js';
+import { createDatabase } from '../../../test/support/servers.ts';
+import { createChange } from '../src/change.ts';
+import { inventoryReactions } from '../src/events.ts';
+import { expireHolds } from '../src/expire-holds.ts';
+import { createReserveStock } from '../src/reserve-stock.ts';
+import { readLevels } from '../src/store.ts';
+
+export const log = createLog('test', 'silent');
+
+/** One instance of the service's insides; several may share a database. */
+export function openInstance(url: string) {
+  const db = openDatabase(url, log);
+  const changes = createChanges();
+  const change = createChange(changes);
+  const reactions = new Map(inventoryReactions(change).map((reaction) => [reaction.schema.typeName, reaction]));
+  return {
+    db, change, changes,
+    reserveStock: createReserveStock(db, change),
+    expiry: expireHolds(db, log, change),
+    /** Hears events as the consumer does: in one transaction. */
+    hear: (...events: Heard<Message>[]) => db.transaction((tx) => handleOnce(tx, events, reactions)),
+  };
+}
+
+export type Instance = ReturnType<typeof openInstance>;
+
+export async function openInventory() {
+  const database = await createDatabase('inventory');
+  const instance = openInstance(database.url);
+  const close = async () => {
+    await instance.db.close();
+    await database.drop();
+  };
+  return { ...instance, url: database.url, [Symbol.asyncDispose]: close };
+}
+
+export function heard<D extends DescMessage>(schema: D, body: MessageInitShape<D>, id: string = randomUUID()): Heard<Message> {
+  return { id, type: schema.typeName, time: new Date(), version: 1, body: create(schema, body) };
+}
+
+export function created(sku: string, initialStock: number, lowStockThreshold = 0): Heard<Message> {
+  return heard(ProductCreatedSchema, { sku, version: 1, name: `name of ${sku}`, initialStock, lowStockThreshold });
+}
+
+export async function levels(db: Database, ...skus: string[]): Promise<Record<string, [onHand: number, reserved: number]>> {
+  return Object.fromEntries((await readLevels(db, skus)).map(({ sku, onHand, reserved }) => [sku, [onHand, reserved]]));
+}
+
+/** Subjects of the events said so far, in order, without those in `but`. */
+export async function said(db: Database, but = 'inventory.stock_changed'): Promise<string[]> {
+  const rows = await db.query<{ subject: string }>(sql`SELECT subject FROM outbox ORDER BY position`);
+  return rows.map(({ subject }) => subject).filter((subject) => !subject.startsWith(but));
+}
+
+/** Skus whose ledger does not add up to their level, or whose holds don't to what is reserved: must be none. */
+export async function unbalanced(db: Database): Promise<unknown[]> {
+  return db.query(sql`
+    SELECT sku, on_hand, reserved, booked.on_hand_sum, booked.reserved_sum, held.units FROM stock
+    LEFT JOIN (SELECT sku, sum(on_hand_delta) AS on_hand_sum, sum(reserved_delta) AS reserved_sum FROM movement GROUP BY sku) AS booked USING (sku)
+    LEFT JOIN (SELECT line ->> 'sku' AS sku, sum((line ->> 'quantity')::int) AS units
+      FROM reservation, jsonb_array_elements(lines) AS line WHERE state = 'HELD' GROUP BY 1) AS held USING (sku)
+    WHERE on_hand <> coalesce(on_hand_sum, 0) OR reserved <> coalesce(reserved_sum, 0) OR reserved <> coalesce(units, 0)`);
+}
