@@ -43,11 +43,15 @@ const QUERY_TIMEOUT_MS = 20_000;
 const DEADLOCK_TRIES = 4;
 const RETRY_AFTER_MS = 1_000;
 
-pg.types.setTypeParser(pg.types.builtins.INT8, (text) => BigInt(text));
+/** Not pg's global table: Prisma, on the same pool, wants int8 as text. */
+const types: pg.CustomTypesConfig = {
+  getTypeParser: (oid: number, format?: 'text' | 'binary') => (oid === pg.types.builtins.INT8 ? BigInt : pg.types.getTypeParser(oid, format as 'text')) as never,
+};
 
 export function openDatabase(url: string, log: Log, options: { max?: number } = {}): Database {
   const pool = new pg.Pool({
     connectionString: url,
+    types,
     max: options.max ?? POOL_SIZE,
     connectionTimeoutMillis: POOL_WAIT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,

@@ -16,6 +16,8 @@ export function validate(schema: DescMessage, message: Message): void {
   const result = validator().validate(schema, message);
   if (result.kind === 'invalid') throw invalidFields(result.violations);
   if (result.kind === 'error') throw result.error;
+  // Legal in a protobuf string, but no Postgres text can hold it.
+  if (holdsNul(message)) throw refuse('INVALID_FIELD', 'text must not hold the character NUL');
 }
 
 export const validation: Interceptor = (next) => async (request) => {
@@ -38,6 +40,12 @@ async function* validated<T extends Message>(schema: DescMessage, messages: Asyn
     validate(schema, message);
     yield message;
   }
+}
+
+function holdsNul(value: unknown): boolean {
+  if (typeof value === 'string') return value.includes('\0');
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return false;
+  return Object.values(value).some(holdsNul) || Object.keys(value).some((key) => key.includes('\0'));
 }
 
 function invalidFields(all: Violation[]): Error {
