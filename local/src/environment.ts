@@ -14,8 +14,6 @@ export type Plan = {
   databaseUrl: (service: Service) => string;
   natsUrl: (service: Service) => string;
   sandboxData: string;
-  /** All services on order's port, in one process. */
-  together: boolean;
 };
 
 const HOST = '127.0.0.1';
@@ -32,8 +30,8 @@ export function urlName(service: string): string {
   return `${service.toUpperCase()}_URL`;
 }
 
-export function serviceUrl(service: Service, { ports, together }: Pick<Plan, 'ports' | 'together'>): string {
-  return `http://${HOST}:${together ? ports.order : ports[service]}`;
+export function serviceUrl(service: Service, { ports }: Pick<Plan, 'ports'>): string {
+  return `http://${HOST}:${ports[service]}`;
 }
 
 export function serviceEnvironment(service: Service, plan: Plan): Environment {
@@ -49,17 +47,18 @@ export function serviceEnvironment(service: Service, plan: Plan): Environment {
   };
 }
 
-/** One process for all five: what differs per service carries its name in front (`ORDER_DATABASE_URL`). */
+/** One process for all five: what differs per service carries its name in front (`ORDER_PORT`, `ORDER_DATABASE_URL`). */
 export function togetherEnvironment(plan: Plan): Environment {
   const each = SERVICES.flatMap((service) => {
     const prefix = service.toUpperCase();
     return [
+      [`${prefix}_PORT`, String(plan.ports[service])],
       [`${prefix}_DATABASE_URL`, plan.databaseUrl(service)],
       [`${prefix}_NATS_URL`, plan.natsUrl(service)],
       [`${prefix}_TOKEN`, plan.tokens.services[service]],
     ];
   });
-  return { ...common(plan), ...neighbours(plan), PORT: String(plan.ports.order), ...(Object.fromEntries(each) as Environment), ...stripe(plan), ...postmark(plan), ...twilio(plan) };
+  return { ...common(plan), ...neighbours(plan), ...(Object.fromEntries(each) as Environment), ...stripe(plan), ...postmark(plan), ...twilio(plan) };
 }
 
 export function edgeEnvironment(plan: Plan): Environment {

@@ -1,7 +1,11 @@
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
 import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { type TestNats, newFolder, startTestNats } from '../../test/support/servers.ts';
+import { ROOT } from './home.ts';
+import { USERS } from './nats.ts';
 import { STREAMS } from './topology.ts';
 
 let nats: TestNats;
@@ -112,4 +116,11 @@ test('what was acknowledged is there after kill -9', async () => {
   const stored = await (await jetstreamManager(connection)).streams.getMessage('ORDERS', { last_by_subj: 'orders.placed.o-9' });
   expect(stored?.subject).toBe('orders.placed.o-9');
   await connection.close();
+});
+
+test("nats-server accepts the containers' configuration", () => {
+  const env = Object.fromEntries(USERS.map((user) => [`NATS_PASSWORD_${user.toUpperCase()}`, 'p123']));
+  const { status, stderr } = spawnSync(inject('natsServer'), ['-t', '-c', path.join(ROOT, 'deploy/nats.conf')], { env: { ...process.env, ...env }, encoding: 'utf8' });
+  expect(stderr).toMatch(/is valid/);
+  expect(status).toBe(0);
 });

@@ -74,16 +74,14 @@ export function createSystem({ home, flags, portBase, env, say }: Options): Syst
   async function makePlan(): Promise<Plan> {
     const sandboxData = home.file('sandbox');
     mkdirSync(sandboxData, { recursive: true, mode: 0o700 });
-    const user = (name: string): string => natsUrl(name);
     return {
       ports,
       outer: env,
       tokens: await mintTokens(home),
       secret: (name) => home.secret(name),
       databaseUrl: (service) => `postgresql://${service}:${home.secret(`postgres-${service}`)}@127.0.0.1:${ports.postgres}/${service}`,
-      natsUrl: user,
+      natsUrl,
       sandboxData,
-      together: flags.together,
     };
   }
 
@@ -121,13 +119,13 @@ export function createSystem({ home, flags, portBase, env, say }: Options): Syst
   }
 
   function upServices(plan: Plan): Promise<void>[] {
-    if (flags.together) return [up('together', 'local/src/together.ts', togetherEnvironment(plan), ports.order)];
+    if (flags.together) return [up('together', 'local/src/together.ts', togetherEnvironment(plan), ...SERVICES.map((service) => ports[service]))];
     return SERVICES.map((service) => up(service, `services/${service}/src/main.ts`, serviceEnvironment(service, plan), ports[service]));
   }
 
-  async function up(name: string, script: string, processEnv: Environment, port: number): Promise<void> {
+  async function up(name: string, script: string, processEnv: Environment, ...listens: number[]): Promise<void> {
     const logFile = home.file('logs', `${name}.log`);
-    await keep(name, () => startChild({ name, script: path.join(ROOT, script), env: processEnv, logFile, readyUrl: `${HOST}:${port}/readyz` }, remember(name)), logFile);
+    await keep(name, () => startChild({ name, script: path.join(ROOT, script), env: processEnv, logFile, readyUrls: listens.map((port) => `${HOST}:${port}/readyz`) }, remember(name)), logFile);
   }
 
   // Started, watched, and started again whenever it ends unasked.
