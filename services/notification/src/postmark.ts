@@ -6,8 +6,8 @@ import { callOutcome, neverConnected, postmarkOutcome } from './provider-errors.
 
 /** Postmark's own limit. */
 const MAX_BATCH = 500;
-/** Postmark takes 50 MB; a megabyte also gets through a slow line well within the timeout. */
-const MAX_BATCH_CHARS = 900_000;
+/** Postmark takes 50 MB; less than a megabyte also gets through a slow line well within the timeout. */
+const MAX_BATCH_CHARS = 700_000;
 /** Every field beside the bodies, and what escaping adds. */
 const OVERHEAD = 1.1;
 /** A batch takes Postmark about a second; the lease of the rows must outlast this. */

@@ -12,7 +12,7 @@ CREATE TABLE "notification" (
     "attempts" INTEGER NOT NULL DEFAULT 0,
     "sending" BOOLEAN NOT NULL DEFAULT false,
     "sending_time" TIMESTAMPTZ(3),
-    "due_time" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "due_time" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "provider_message_id" TEXT NOT NULL DEFAULT '',
     "last_error" TEXT NOT NULL DEFAULT '',
     "create_time" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
