@@ -43,9 +43,10 @@ const QUERY_TIMEOUT_MS = 20_000;
 const DEADLOCK_TRIES = 4;
 const RETRY_AFTER_MS = 1_000;
 
+const INT8: number = pg.types.builtins.INT8;
 /** Not pg's global table: Prisma, on the same pool, wants int8 as text. */
 const types: pg.CustomTypesConfig = {
-  getTypeParser: (oid: number, format?: 'text' | 'binary') => (oid === pg.types.builtins.INT8 ? BigInt : pg.types.getTypeParser(oid, format as 'text')) as never,
+  getTypeParser: (oid: number, format?: 'text' | 'binary') => (oid === INT8 ? BigInt : pg.types.getTypeParser(oid, format)) as never,
 };
 
 export function openDatabase(url: string, log: Log, options: { max?: number } = {}): Database {
@@ -59,6 +60,9 @@ export function openDatabase(url: string, log: Log, options: { max?: number } = 
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
     query_timeout: QUERY_TIMEOUT_MS,
     keepAlive: true,
+    // A cached plan made while a table was nearly empty scans it whole long after it has grown, until the next analyze:
+    // measured 10 times slower reservations. Planning anew costs about 0.1 ms a statement, and a batch has four.
+    options: '-c plan_cache_mode=force_custom_plan',
   });
   // An idle connection that the server closed; the pool opens another one when it is needed.
   pool.on('error', (error) => log.warn({ err: error }, 'a database connection was lost'));
