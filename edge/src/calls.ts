@@ -1,40 +1,44 @@
 // An RPC at the edge: who calls, whether there is room, and then the way to the service and back.
-import { Code, ConnectError } from '@connectrpc/connect';
-import type { Caller } from '@millrace/chassis/auth';
-import { refuse, toConnectError } from '@millrace/chassis/errors';
 import { constants } from 'node:http2';
-import { BODY_MS, GRACE_MS, settleDeadline } from './deadline.ts';
-import { type Ending, forward } from './forward.ts';
+import { Code, ConnectError } from '@connectrpc/connect';
+import type { Verifier } from '@millrace/chassis/auth';
+import { refuse, toConnectError } from '@millrace/chassis/errors';
+import type { Log } from '@millrace/chassis/log';
+import type { Bodies } from './body.ts';
+import { GRACE_MS, deadlineOf } from './deadline.ts';
+import { type Broken, type Ending, forward } from './forward.ts';
 import { identify, inwardHeaders, requestLine } from './headers.ts';
-import { type Req, type Res, abort, isGone } from './http.ts';
-import type { Neighbour } from './neighbours.ts';
+import { type HeaderBag, type Req, type Res, isGone } from './http.ts';
+import type { Neighbour, Neighbours } from './neighbours.ts';
 import type { Speech } from './protocol.ts';
 import type { RateLimit } from './rate-limit.ts';
-import { grpcStatus, refuseCall } from './refusal.ts';
+import { endCall, refuseCall } from './refusal.ts';
 import { type Rpc, SERVICE_HEADER, SERVICE_NAMES, type ServiceName, isServiceName } from './routes.ts';
 
-export type CallDeps = {
-  verify: (authorization: string | null) => Promise<Caller>;
-  rateLimit: RateLimit;
-  neighbours: Record<ServiceName, Neighbour>;
-};
+export type CallDeps = { verify: Verifier; rateLimit: RateLimit; neighbours: Neighbours; bodies: Bodies; stopping: AbortSignal; log: Log };
 
-/** When a neighbour's own words about coming back are missing. */
+/** How soon to come back when nobody knows better. */
 const RETRY_MS = 250;
+/** Sendings of one call. Only one that the service is sure not to have seen is sent again: it was just stopping. */
+const MAX_SENDINGS = 3;
 
-/** Serves one call; resolves with what became of it, for the metrics. Never throws what the caller caused. */
+/** Serves one call; resolves to what became of it, for the metrics. Never throws what the caller caused. */
 export async function serveCall(deps: CallDeps, req: Req, res: Res, rpc: Rpc, speech: Speech): Promise<string> {
+  const headers = inwardHeaders(req.headers);
+  const requestId = identify(headers);
+  res.setHeader('x-request-id', requestId);
   let giveBack: (() => void) | undefined;
   try {
-    const caller = await deps.verify(req.headers.authorization ?? null);
+    const { subject } = await deps.verify(req.headers.authorization ?? null);
     if (isGone(req)) return 'gone';
-    const wait = deps.rateLimit(caller.subject);
-    if (wait > 0) throw refuse('RATE_LIMITED', 'too many calls', {}, wait);
+    const waitMs = deps.rateLimit(subject);
+    if (waitMs > 0) throw refuse('RATE_LIMITED', 'too many calls in a short time', {}, waitMs);
     const neighbour = deps.neighbours[rpc.owner ?? namedService(req)];
-    giveBack = takePlace(neighbour, rpc, caller.subject);
-    return await carry(req, res, rpc, speech, neighbour);
+    giveBack = takePlace(neighbour, rpc, subject);
+    const ending = rpc.unary ? await carryUnary(deps, req, res, speech, neighbour, headers) : await carryStream(deps, req, res, speech, neighbour, headers);
+    return conclude(req, res, speech, neighbour, ending);
   } catch (error) {
-    const refusal = toConnectError(error);
+    const refusal = toConnectError(error, deps.log, requestId);
     refuseCall(req, res, speech, refusal);
     return Code[refusal.code];
   } finally {
@@ -42,50 +46,60 @@ export async function serveCall(deps: CallDeps, req: Req, res: Res, rpc: Rpc, sp
   }
 }
 
-async function carry(req: Req, res: Res, rpc: Rpc, speech: Speech, neighbour: Neighbour): Promise<string> {
-  const headers = inwardHeaders(req.headers);
-  res.setHeader('x-request-id', identify(headers));
-  const deadlineMs = settleDeadline(speech.protocol, rpc.unary, headers) + GRACE_MS;
-  if (speech.protocol === 'grpc') headers['te'] = 'trailers';
-  const upstream = neighbour.request(requestLine(req.method ?? '', req.url ?? '', headers));
-  if (typeof upstream === 'number') throw away(neighbour.name, upstream);
+async function carryUnary({ bodies }: CallDeps, req: Req, res: Res, speech: Speech, neighbour: Neighbour, headers: HeaderBag): Promise<Ending> {
+  const deadlineMs = deadlineOf(speech.protocol, true, headers) + GRACE_MS;
+  const read = await bodies.read(req);
+  if (!read) return { kind: 'caller went away' };
+  try {
+    for (let sending = 1; ; sending += 1) {
+      const upstream = neighbour.forCalls.request(requestLine(req.method ?? '', req.url ?? '', headers), { endStream: read.bytes.length === 0 });
+      if (typeof upstream === 'number') throw away(neighbour.name, upstream);
+      const ending = await forward({ req, res, upstream, body: read.bytes, deadlineMs });
+      const unseen = ending.kind === 'broke' && !ending.begun && ending.code === constants.NGHTTP2_REFUSED_STREAM;
+      if (!unseen || sending >= MAX_SENDINGS) return ending;
+    }
+  } finally {
+    read.release();
+  }
+}
 
-  const ending = await forward(req, res, upstream, { deadlineMs, bodyMs: rpc.unary ? BODY_MS : undefined });
+async function carryStream({ stopping }: CallDeps, req: Req, res: Res, speech: Speech, neighbour: Neighbour, headers: HeaderBag): Promise<Ending> {
+  const upstream = neighbour.forStreams.request(requestLine(req.method ?? '', req.url ?? '', headers));
+  if (typeof upstream === 'number') throw away(neighbour.name, upstream);
+  return forward({ req, res, upstream, body: undefined, deadlineMs: deadlineOf(speech.protocol, false, headers) + GRACE_MS, stopping });
+}
+
+function conclude(req: Req, res: Res, speech: Speech, neighbour: Neighbour, ending: Ending): string {
   switch (ending.kind) {
-    case 'answered':
-      return ending.trailers?.['grpc-status'] === undefined ? String(ending.status) : Code[Number(ending.trailers['grpc-status'])] ?? 'ok';
+    case 'answered': {
+      const status = Number(ending.trailers?.['grpc-status'] ?? -1);
+      return status < 0 ? String(ending.status) : status === 0 ? 'ok' : (Code[status] ?? 'Unknown');
+    }
     case 'caller went away':
-    case 'too large': // only webhooks have a limit here; the services have theirs
       return 'gone';
     case 'late':
-    case 'broke':
-      return giveUp(req, res, speech, failureOf(neighbour.name, ending), ending.begun);
+    case 'stopping':
+    case 'broke': {
+      const error = failureOf(neighbour.name, ending);
+      if (!ending.begun) throw error;
+      const refusal = toConnectError(error);
+      endCall(req, res, speech, refusal, ending.whole);
+      return Code[refusal.code];
+    }
     default:
       return ending satisfies never;
   }
 }
 
-// An answer that has begun can only be ended with the error where the protocol has room for one after the body.
-function giveUp(req: Req, res: Res, speech: Speech, error: Error, begun: boolean): string {
-  if (!begun) throw error;
-  const refusal = toConnectError(error);
-  if (speech.protocol === 'grpc') {
-    res.addTrailers(grpcStatus(refusal));
-    res.end();
-  } else {
-    abort(req, res);
-  }
-  return Code[refusal.code];
-}
-
-function failureOf(service: string, ending: Ending & { kind: 'late' | 'broke' }): Error {
+function failureOf(service: string, ending: Broken): Error {
   if (ending.kind === 'late') return refuse('DEADLINE_EXCEEDED', 'the deadline passed; the outcome is unknown');
+  if (ending.kind === 'stopping') return refuse('OVERLOADED', 'the edge is stopping; open it again', {}, RETRY_MS);
   if (ending.code === constants.NGHTTP2_ENHANCE_YOUR_CALM) return refuse('OVERLOADED', `${service} has more to do than it can`, { service }, RETRY_MS);
   return away(service, RETRY_MS);
 }
 
 function away(service: string, retryAfterMs: number): Error {
-  return refuse('DEPENDENCY_UNAVAILABLE', `${service} is away; the outcome is unknown if the call had begun`, { service }, retryAfterMs);
+  return refuse('DEPENDENCY_UNAVAILABLE', `${service} is away; if the call had begun, its outcome is unknown`, { service }, retryAfterMs);
 }
 
 function takePlace(neighbour: Neighbour, rpc: Rpc, subject: string): () => void {

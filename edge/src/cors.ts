@@ -21,7 +21,7 @@ const EXPOSED = [...cors.exposedHeaders, 'X-Request-Id'].join(', ');
 export function parseOrigins(text: string): Origin[] | undefined {
   const words = text.split(',').map((word) => word.trim()).filter(Boolean);
   const origins = words.map((word) => ({ prefix: word.replace(/:\*$/, ''), anyPort: word.endsWith(':*') }));
-  return origins.every(({ prefix }) => URL.canParse(prefix) && new URL(prefix).origin === prefix) ? origins : undefined;
+  return origins.every(({ prefix }) => !prefix.includes('*') && URL.canParse(prefix) && new URL(prefix).origin === prefix) ? origins : undefined;
 }
 
 export function isAllowed(origins: readonly Origin[], origin: string): boolean {

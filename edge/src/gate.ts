@@ -1,32 +1,29 @@
 // Every request that the server doesn't answer itself, by its path.
-import type { Log } from '@millrace/chassis/log';
 import { type CallDeps, serveCall, unimplemented } from './calls.ts';
 import { type Origin, applyCors } from './cors.ts';
 import { type Req, type Res, send } from './http.ts';
 import { LANDING_HEADERS, landingPage } from './landing.ts';
-import type { Neighbours } from './neighbours.ts';
 import { ACCEPTED, speechOf } from './protocol.ts';
 import { refuseCall } from './refusal.ts';
-import { type Rpc, SERVICES, WEBHOOKS, rpcTable } from './routes.ts';
+import { type Rpc, SERVICES, WEBHOOKS } from './routes.ts';
 import { serveWebhook } from './webhooks.ts';
 
-export type GateDeps = CallDeps & { neighbours: Neighbours; origins: readonly Origin[]; log: Log; measure: Measure };
+export type GateDeps = CallDeps & { rpcs: ReadonlyMap<string, Rpc>; origins: readonly Origin[]; measure: Measure };
 /** Told about every request: what it was for, what became of it, and how long that took. */
 export type Measure = (target: string, outcome: string, ms: number) => void;
 
 export function createGate(deps: GateDeps): (req: Req, res: Res) => void {
-  const rpcs = rpcTable();
   const landing = landingPage(SERVICES.map((service) => service.typeName));
 
   return (req, res) => {
     const url = req.url ?? '';
     const mark = url.indexOf('?');
     const path = mark < 0 ? url : url.slice(0, mark);
-    const rpc = rpcs.get(path);
+    const rpc = deps.rpcs.get(path);
     const webhook = Object.hasOwn(WEBHOOKS, path) ? WEBHOOKS[path] : undefined;
 
     const serve = async (): Promise<[target: string, outcome: string]> => {
-      if (webhook) return [path, await serveWebhook(req, res, deps.neighbours[webhook])];
+      if (webhook) return [path, await serveWebhook(req, res, deps.neighbours[webhook], deps.bodies)];
       if (applyCors(deps.origins, req, res)) return ['preflight', '204'];
       const speech = speechOf(req.method ?? '', req.headers['content-type'], mark < 0 ? '' : url.slice(mark + 1));
       if (rpc && speech && (req.method === 'POST' || rpc.get)) return [path, await serveCall(deps, req, res, rpc, speech)];

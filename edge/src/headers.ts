@@ -45,9 +45,9 @@ export function outwardHeaders(from: IncomingHttpHeaders): HeaderBag {
   return kept;
 }
 
-/** A request line for HTTP/2. */
+/** The headers of an HTTP/2 request; gRPC wants to hear that we take trailers. */
 export function requestLine(method: string, path: string, headers: HeaderBag): OutgoingHttpHeaders {
-  return { ':method': method, ':path': path, ...headers };
+  return { ':method': method, ':path': path, te: 'trailers', ...headers };
 }
 
 const POOL_BYTES = 4_096;

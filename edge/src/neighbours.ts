@@ -5,27 +5,40 @@ import { MAX_CALLS, MAX_STREAMS, type Places, createPlaces } from './places.ts';
 import { SERVICE_NAMES, type ServiceName } from './routes.ts';
 import { type Upstream, createUpstream } from './upstream.ts';
 
-export type Neighbour = Upstream & { calls: Places; streams: Places };
+/** Streams have a session of their own: a service takes a thousand at once on each, and watchers stay for an hour. */
+export type Neighbour = { name: ServiceName; forCalls: Upstream; forStreams: Upstream; calls: Places; streams: Places };
 export type Neighbours = Record<ServiceName, Neighbour>;
 
 /** A service that doesn't say within this that it is ready isn't. */
 const READY_MS = 1_000;
 
 export function createNeighbours(urls: Record<ServiceName, string>, log: Log): Neighbours {
-  const entries = SERVICE_NAMES.map((name) => [name, { ...createUpstream({ name, url: urls[name], log }), calls: createPlaces(MAX_CALLS), streams: createPlaces(MAX_STREAMS) }]);
-  return Object.fromEntries(entries) as Neighbours;
+  const neighbour = (name: ServiceName): Neighbour => ({
+    name,
+    forCalls: createUpstream({ name, url: urls[name], log }),
+    forStreams: createUpstream({ name, url: urls[name], log }),
+    calls: createPlaces(MAX_CALLS),
+    streams: createPlaces(MAX_STREAMS),
+  });
+  return Object.fromEntries(SERVICE_NAMES.map((name) => [name, neighbour(name)])) as Neighbours;
 }
 
-/** Ready when all five are; `detail` names those that aren't. */
+export function closeNeighbours(neighbours: Neighbours): void {
+  for (const name of SERVICE_NAMES) {
+    neighbours[name].forCalls.close();
+    neighbours[name].forStreams.close();
+  }
+}
+
+/** Ready when all five are; `detail` says it of each. */
 export async function readiness(neighbours: Neighbours): Promise<{ ok: boolean; detail: Record<string, string> }> {
-  const states = await Promise.all(SERVICE_NAMES.map(async (name) => [name, (await isReady(neighbours[name])) ? 'ready' : 'away'] as const));
+  const states = await Promise.all(SERVICE_NAMES.map(async (name) => [name, (await isReady(neighbours[name])) ? 'ready' : 'not ready'] as const));
   return { ok: states.every(([, state]) => state === 'ready'), detail: Object.fromEntries(states) };
 }
 
-function isReady(neighbour: Neighbour): Promise<boolean> {
-  const asked = neighbour.request({ ':method': 'GET', ':path': '/readyz' }, { endStream: true });
-  if (typeof asked === 'number') return Promise.resolve(false);
-  return statusOf(asked).then((status) => status === 200);
+export async function isReady(neighbour: Neighbour): Promise<boolean> {
+  const asked = neighbour.forCalls.request({ ':method': 'GET', ':path': '/readyz' }, { endStream: true });
+  return typeof asked !== 'number' && (await statusOf(asked)) === 200;
 }
 
 function statusOf(stream: ClientHttp2Stream): Promise<number> {

@@ -2,8 +2,8 @@
 
 /** Unary calls to one service. Some 30 KB each at most: a flash sale fits, memory stays bounded. */
 export const MAX_CALLS = 8_000;
-/** Streams to one service; they stay long, so they have places of their own. */
-export const MAX_STREAMS = 2_000;
+/** Streams to one service: fewer than it takes on one session. */
+export const MAX_STREAMS = 900;
 /** Of these places one subject gets at most half. */
 const SHARE = 0.5;
 

@@ -4,13 +4,28 @@ import { encodeEnvelope } from '@connectrpc/connect/protocol';
 import { codeToHttpStatus, endStreamFlag, endStreamToJson, errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
 import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
 import { trailerFlag, trailerSerialize } from '@connectrpc/connect/protocol-grpc-web';
-import { type HeaderBag, type Req, type Res, send } from './http.ts';
+import { type HeaderBag, type Req, type Res, abort, endRequest, send } from './http.ts';
 import type { Speech } from './protocol.ts';
 
 /** A whole answer that says `error`. */
 export function refuseCall(req: Req, res: Res, speech: Speech, error: ConnectError): void {
   const { status, headers, body } = toAnswer(speech, error);
   send(req, res, status, headers, body);
+}
+
+/** Ends an answer that has begun with `error`, where the protocol has room for it; else breaks it off. `whole`: no message is half sent. */
+export function endCall(req: Req, res: Res, speech: Speech, error: ConnectError, whole: boolean): void {
+  const text = speech.contentType.startsWith('application/grpc-web-text');
+  if (speech.protocol === 'grpc') {
+    res.addTrailers(grpcStatus(error));
+    res.end();
+  } else if (whole && !text && (speech.protocol === 'connect-stream' || speech.protocol === 'grpc-web')) {
+    res.end(lastFrame(speech, error));
+  } else {
+    abort(req, res);
+    return;
+  }
+  endRequest(req, res);
 }
 
 export function toAnswer({ protocol, contentType }: Speech, error: ConnectError): { status: number; headers: HeaderBag; body?: Uint8Array } {
@@ -29,12 +44,12 @@ export function toAnswer({ protocol, contentType }: Speech, error: ConnectError)
 }
 
 /** What ends a stream of messages with `error`, for protocols that say it in the body. */
-export function lastFrame({ protocol, contentType }: Speech, error: ConnectError): Uint8Array {
+function lastFrame({ protocol, contentType }: Speech, error: ConnectError): Uint8Array {
   if (protocol === 'connect-stream') return encodeEnvelope(endStreamFlag, Buffer.from(JSON.stringify(endStreamToJson(new Headers(), error, undefined))));
   const frame = encodeEnvelope(trailerFlag, trailerSerialize(setTrailerStatus(new Headers(), error)));
   return contentType.startsWith('application/grpc-web-text') ? Buffer.from(Buffer.from(frame).toString('base64')) : frame;
 }
 
-export function grpcStatus(error: ConnectError): Record<string, string> {
+function grpcStatus(error: ConnectError): Record<string, string> {
   return Object.fromEntries(setTrailerStatus(new Headers(), error));
 }

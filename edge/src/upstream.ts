@@ -48,7 +48,6 @@ export function createUpstream({ name, url, log }: { name: string; url: string; 
       clearInterval(pinging);
       forget(opened);
     });
-    // Idle sessions must not keep a stopping process alive; its calls do that by their own sockets.
     return opened;
   };
 
@@ -64,6 +63,8 @@ export function createUpstream({ name, url, log }: { name: string; url: string; 
   return {
     name,
     request(headers, options) {
+      // Ended, but its "close" is still to come.
+      if (session?.destroyed || session?.closed) forget(session);
       if (!session) {
         const left = closed ? PAUSE.maxMs : Math.ceil(pausedUntil - performance.now());
         if (left > 0) return left;

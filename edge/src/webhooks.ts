@@ -1,40 +1,47 @@
 // The providers' webhooks: raw bytes and headers as they came, because the service checks signatures over them.
+import { errorInfo, toConnectError } from '@millrace/chassis/errors';
+import { codeToHttpStatus } from '@connectrpc/connect/protocol-connect';
+import type { Bodies } from './body.ts';
 import { forward } from './forward.ts';
 import { identify, inwardHeaders, requestLine } from './headers.ts';
 import { type Req, type Res, abort, send } from './http.ts';
 import type { Neighbour } from './neighbours.ts';
 
-/** Providers' events are a few KB; the services take no more than this either. */
-export const MAX_WEBHOOK_BYTES = 1024 * 1024;
 /** Providers give up after 10 to 20 s and come again. */
 const WEBHOOK_MS = 15_000;
-const BODY_MS = 10_000;
-/** One place name for all of them: nobody is known yet. */
+/** Nobody is known yet, so they all share the places of one. */
 const ANYBODY = 'webhooks';
 
 /** Answers the status, for the metrics. */
-export async function serveWebhook(req: Req, res: Res, neighbour: Neighbour): Promise<string> {
+export async function serveWebhook(req: Req, res: Res, neighbour: Neighbour, bodies: Bodies): Promise<string> {
   const answer = (status: number, text: string, headers = {}): string => {
     send(req, res, status, { 'content-type': 'text/plain; charset=utf-8', ...headers }, `${text}\n`);
     return String(status);
   };
+  const later = (text: string) => answer(503, text, { 'retry-after': '1' });
   if (req.method !== 'POST') return answer(405, 'webhooks are sent with POST', { allow: 'POST' });
-  if (Number(req.headers['content-length'] ?? 0) > MAX_WEBHOOK_BYTES) return answer(413, 'a webhook is at most 1 MiB');
   const giveBack = neighbour.calls.take(ANYBODY);
-  if (typeof giveBack === 'string') return answer(503, 'too many webhooks at once', { 'retry-after': '1' });
+  if (typeof giveBack === 'string') return later('too many webhooks at once');
+  let release: (() => void) | undefined;
   try {
+    const read = await bodies.read(req);
+    if (!read) return 'gone';
+    release = read.release;
     const headers = inwardHeaders(req.headers);
     identify(headers);
-    const upstream = neighbour.request(requestLine('POST', req.url ?? '', headers));
-    if (typeof upstream === 'number') return answer(503, `${neighbour.name} is away`, { 'retry-after': '1' });
-    const ending = await forward(req, res, upstream, { deadlineMs: WEBHOOK_MS, bodyMs: BODY_MS, maxBytes: MAX_WEBHOOK_BYTES });
+    const upstream = neighbour.forCalls.request(requestLine('POST', req.url ?? '', headers), { endStream: read.bytes.length === 0 });
+    if (typeof upstream === 'number') return later(`${neighbour.name} is away`);
+    const ending = await forward({ req, res, upstream, body: read.bytes, deadlineMs: WEBHOOK_MS });
     if (ending.kind === 'answered') return String(ending.status);
     if (ending.kind === 'caller went away') return 'gone';
-    if (ending.kind === 'too large') return answer(413, 'a webhook is at most 1 MiB');
-    if (!ending.begun) return answer(503, `${neighbour.name} did not answer`, { 'retry-after': '1' });
+    if (!ending.begun) return later(`${neighbour.name} did not answer`);
     abort(req, res);
     return '503';
+  } catch (error) {
+    const { code, rawMessage } = toConnectError(error);
+    return answer(errorInfo(error)?.reason === 'MESSAGE_TOO_LARGE' ? 413 : codeToHttpStatus(code), rawMessage);
   } finally {
+    release?.();
     giveBack();
   }
 }
