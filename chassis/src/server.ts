@@ -71,7 +71,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   healthRoutes(router, health);
   reflectionRoutes(router, [...services, Health]);
   const rpcs = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
-  for (const service of services) if (!router.handlers.some((handler) => handler.service === service)) throw new Error(`${service.typeName} is announced, but has no route`);
+  if (!options.fallback) for (const service of services) if (!router.handlers.some((handler) => handler.service === service)) throw new Error(`${service.typeName} is announced, but has no route`);
 
   const serveHttp = createHttpRoutes({ ...processRoutes(options, registry, stopping.signal), ...options.http }, HTTP_ROUTE_MS, log);
   const handle: NodeHandler = (request, response) => {
