@@ -100,9 +100,10 @@ const outcome = ({ account: { payment } }: { account: Account }) => {
   const { state, captured, refunded, refundPending, disputed, orderCancelled, intentOpen } = payment;
   return { state, captured, refunded, refundPending, disputed, orderCancelled, intentOpen };
 };
+const CANCELLED: Fact = { kind: 'order_cancelled' };
 const FACTS: Fact[] = [
   intent('captured'), intent('open'), { ...declined, attempt: 1 }, intent('processing'), intent('action', { attempt: 1, actionUrl: 'https://bank.example' }),
-  { kind: 'order_cancelled' }, { kind: 'look_up' }, { kind: 'not_found' },
+  CANCELLED, { kind: 'look_up' }, { kind: 'not_found' },
   { kind: 'refund_requested', refundId: 'r1', amount: 300n, reason: '' }, refund('PENDING'), refund('SUCCEEDED'),
   refund('SUCCEEDED', { id: 're_hand', refundId: '', amount: 200n }),
   { kind: 'dispute', id: 'dp_1', intentId: 'pi_1', reason: 'fraudulent', closed: false }, { kind: 'dispute', id: 'dp_1', intentId: 'pi_1', reason: 'fraudulent', closed: true },
@@ -124,7 +125,7 @@ describe('in any order, any number of times', () => {
     }), { numRuns: 500 });
   });
   test('money captured for a cancelled order is given back or on its way', () => {
-    const subsets = fc.subarray(FACTS).map((some) => [intent('captured'), { kind: 'order_cancelled' } as Fact, ...some]);
+    const subsets = fc.subarray(FACTS).map((some) => [intent('captured'), CANCELLED, ...some]);
     fc.assert(fc.property(subsets.chain(shuffled), (facts) => {
       const { payment } = after(...facts).account;
       expect(payment.refunded + payment.refundPending).toBe(1_000n);

@@ -1,0 +1,38 @@
+// Moves one payment on: takes its next step at the provider and settles what comes of it, until there is nothing to do at once.
+import { backoff } from '@millrace/chassis/backoff';
+import type { Log } from '@millrace/chassis/log';
+import type { Fact } from './facts.ts';
+import { type Account, nextStep } from './payment.ts';
+import type { Item, Settled } from './settle.ts';
+import type { Provider } from './stripe.ts';
+
+/** Steps for one lease; a payment's longest way (find, create, confirm, cancel, refund) is shorter. */
+const MAX_STEPS = 6;
+/** The longest pause after a call that has to be made again. */
+const MAX_PAUSE_MS = 60_000;
+
+export type Advance = (claimed: Account) => Promise<void>;
+
+/** For payments whose lease the caller holds. A crash anywhere leaves `asking` set, and whoever claims next looks first. */
+export function createAdvance(provider: Provider, settle: (item: Item) => Promise<Settled | undefined>, log: Log): Advance {
+  return async (claimed) => {
+    let account = claimed;
+    for (let i = 0; i < MAX_STEPS; i += 1) {
+      const step = nextStep(account);
+      const facts = (await provider.perform(step, account)).map((fact) => paced(fact, account));
+      const { orderId, tries, asking } = account.payment;
+      if (facts.some((fact) => fact.kind === 'postponed')) log.warn({ order_id: orderId, step: step.do, tries, facts: describe(facts) }, 'a call to the provider has to be made again');
+      const settled = await settle({ orderId, facts, holder: { asking } });
+      for (const mismatch of settled?.mismatches ?? []) log.error({ order_id: orderId, ...mismatch }, 'a record of the provider does not fit our payment; it was not applied');
+      if (!settled?.goOn) return;
+      account = settled.account;
+    }
+  };
+}
+
+function paced(fact: Fact, { payment }: Account): Fact {
+  if (fact.kind !== 'postponed') return fact;
+  return { ...fact, pauseMs: Math.max(fact.pauseMs, backoff(payment.tries + 1, { maxMs: MAX_PAUSE_MS })) };
+}
+
+const describe = (facts: Fact[]): unknown[] => facts.map((fact) => (fact.kind === 'postponed' ? fact : fact.kind));

@@ -1,0 +1,97 @@
+// PaymentService on the wire: translates, and runs each change once per request id.
+import { create, type DescMessage, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
+import { timestampDate, timestampFromDate } from '@bufbuild/protobuf/wkt';
+import type { ConnectRouter, HandlerContext } from '@connectrpc/connect';
+import { callerOf } from '@millrace/chassis/auth';
+import type { Database, Tx } from '@millrace/chassis/db';
+import { refuse } from '@millrace/chassis/errors';
+import type { Log } from '@millrace/chassis/log';
+import { remember } from '@millrace/chassis/requests';
+import { PaymentService, PaymentState, RefundState, type PaymentSchema, type RefundSchema } from '@millrace/gen/millrace/payment/v1/payment_pb.js';
+import type { Payment as PaymentRow, PrismaClient, Refund as RefundRow } from '@millrace/gen/prisma/payment/client.ts';
+import type { Advance } from './advance-payment.ts';
+import { awaitAnswer, recordAttempt } from './confirm-payment.ts';
+import { type PaymentState as State, type RefundState as Refunded, isFinal } from './payment.ts';
+import { getPayment, listPayments, listRefunds } from './read-payments.ts';
+import type { Reconcile } from './reconcile.ts';
+import { refundPayment } from './refund-payment.ts';
+import { money } from './tell.ts';
+
+export type Payments = { db: Database; log: Log; prisma: PrismaClient; advance: Advance; reconcile: Reconcile; wake: () => void };
+
+/** Without a deadline of the caller's own. */
+const DEFAULT_WAIT_MS = 30_000;
+const DAY_MS = 86_400_000;
+
+export function paymentRoutes({ db, log, prisma, advance, reconcile, wake }: Payments): (router: ConnectRouter) => void {
+  const { method } = PaymentService;
+
+  /** What is remembered of a call is what identifies its answer; the answer itself is the row as it stands. */
+  function once<Req extends DescMessage, Res extends DescMessage>(
+    rpc: { name: string; input: Req; output: Res }, request: MessageShape<Req> & { requestId: string }, context: HandlerContext, effect: (tx: Tx) => Promise<MessageInitShape<Res>>,
+  ): Promise<MessageShape<Res>> {
+    const call = { method: rpc.name, caller: callerOf(context), requestId: request.requestId, schema: rpc.input, request, response: rpc.output };
+    return db.transaction((tx) => remember(tx, call, async () => create(rpc.output, await effect(tx))));
+  }
+
+  return (router) =>
+    router.service(PaymentService, {
+      async getPayment({ orderId }, context) {
+        return { payment: payableMessage(await getPayment(prisma, orderId, callerOf(context))) };
+      },
+      async listPayments({ states, pageSize, pageToken }) {
+        const { payments, nextPageToken } = await listPayments(prisma, { states: states.map((state) => PaymentState[state] as State), pageSize, pageToken });
+        return { payments: payments.map(paymentMessage), nextPageToken };
+      },
+      async confirmPayment(request, context) {
+        const { orderId, paymentMethod } = request;
+        if (paymentMethod === '') throw refuse('INVALID_FIELD', 'payment_method: a payment method of the provider is needed, "pm_…"');
+        await getPayment(prisma, orderId, callerOf(context));
+        await once(method.confirmPayment, request, context, async (tx) => {
+          await recordAttempt(tx, orderId, paymentMethod);
+          return {};
+        });
+        await awaitAnswer(db, orderId, advance, log, context.timeoutMs() ?? DEFAULT_WAIT_MS);
+        return { payment: payableMessage(await getPayment(prisma, orderId, callerOf(context))) };
+      },
+      async refundPayment(request, context) {
+        const { orderId, amount, reason, requestId } = request;
+        const caller = callerOf(context).subject;
+        const { refund } = await once(method.refundPayment, request, context, async (tx) => ({ refund: { refundId: await refundPayment(tx, { orderId, amount, reason, caller, requestId }, wake) } }));
+        const [row, payment] = await Promise.all([prisma.refund.findUniqueOrThrow({ where: { refundId: refund?.refundId ?? '' } }), getPayment(prisma, orderId, callerOf(context))]);
+        return { refund: refundMessage(row, payment.currency), payment: paymentMessage(payment) };
+      },
+      async listRefunds(request, context) {
+        const { currency } = await getPayment(prisma, request.orderId, callerOf(context));
+        const { refunds, nextPageToken } = await listRefunds(prisma, request);
+        return { refunds: refunds.map((row) => refundMessage(row, currency)), nextPageToken };
+      },
+      reconcile: ({ dryRun, since }) => reconcile({ dryRun, since: since ? timestampDate(since) : new Date(Date.now() - DAY_MS) }),
+    });
+}
+
+/** With the client secret, as long as there is something to pay. */
+function payableMessage(row: PaymentRow): MessageInitShape<typeof PaymentSchema> {
+  const payable = !isFinal(row.state as State) && !row.orderCancelled;
+  return { ...paymentMessage(row), clientSecret: payable ? row.clientSecret : '' };
+}
+
+function paymentMessage(row: PaymentRow): MessageInitShape<typeof PaymentSchema> {
+  const { paymentId, orderId, currency, providerPaymentId, failureCode, failureMessage, attempts, version, disputed, actionUrl } = row;
+  return {
+    paymentId, orderId, providerPaymentId, failureCode, failureMessage, attempts, version, disputed, actionUrl,
+    provider: 'stripe',
+    state: PaymentState[row.state as State],
+    amount: money(row.amount, currency), captured: money(row.captured, currency), refunded: money(row.refunded, currency),
+    createTime: timestampFromDate(row.createTime), updateTime: timestampFromDate(row.updateTime),
+  };
+}
+
+function refundMessage(row: RefundRow, currency: string): MessageInitShape<typeof RefundSchema> {
+  const { refundId, orderId, reason, providerRefundId, failureMessage } = row;
+  return {
+    refundId, orderId, reason, providerRefundId, failureMessage,
+    amount: money(row.amount, currency), state: RefundState[row.state as Refunded],
+    createTime: timestampFromDate(row.createTime), updateTime: timestampFromDate(row.updateTime),
+  };
+}

@@ -1,0 +1,105 @@
+// Stripe, through its SDK: one method for each step of a payment, each with its deterministic idempotency key.
+import http from 'node:http';
+import https from 'node:https';
+import { Stripe } from 'stripe';
+import { type Bulkhead, MAX_IN_FLIGHT, createBulkhead } from './bulkhead.ts';
+import type { DisputeFact, Fact, IntentFact, RefundFact } from './facts.ts';
+import { type Account, type Step, idempotencyKey } from './payment.ts';
+import { disputeFact, factsOfError, intentFact, refundFact } from './stripe-facts.ts';
+
+/** Stripe's own answers take up to a few seconds; after that the outcome is unknown and is looked up. */
+const TIMEOUT_MS = 10_000;
+const PAGE = 100;
+
+export type ProviderRecord = IntentFact | RefundFact | DisputeFact;
+
+export type Provider = {
+  /** Takes a step at the provider, outside any transaction, and answers what it learnt. */
+  perform(step: Step, account: Account): Promise<Fact[]>;
+  retrieve(intentId: string): Promise<IntentFact>;
+  /** Closes an intent that is none of a payment's. */
+  cancelStray(intentId: string): Promise<IntentFact>;
+  /** What was created since, newest first, at most `limit` of each kind. */
+  recordsSince(since: Date, limit: number): AsyncIterable<ProviderRecord>;
+  /** Throws when the signature is not Stripe's. */
+  readWebhook(body: Uint8Array, signature: string): Stripe.Event;
+  close(): void;
+};
+
+export type StripeOptions = { STRIPE_SECRET_KEY: string; STRIPE_WEBHOOK_SECRET: string; STRIPE_API_BASE?: string | undefined; STRIPE_RETURN_URL?: string | undefined };
+
+export function createStripe(options: StripeOptions): Provider {
+  const base = new URL(options.STRIPE_API_BASE ?? 'https://api.stripe.com');
+  const agent = new (base.protocol === 'http:' ? http : https).Agent({ keepAlive: true, maxSockets: MAX_IN_FLIGHT });
+  const stripe = new Stripe(options.STRIPE_SECRET_KEY, {
+    host: base.hostname, port: base.port || (base.protocol === 'http:' ? 80 : 443), protocol: base.protocol === 'http:' ? 'http' : 'https',
+    httpAgent: agent, timeout: TIMEOUT_MS,
+    maxNetworkRetries: 0, // the runner retries, with a look in between
+    telemetry: false,
+  });
+  const bulkhead = createBulkhead();
+  return {
+    async perform(step, account) {
+      try {
+        return await take(stripe, bulkhead, step, account, options.STRIPE_RETURN_URL);
+      } catch (error) {
+        return factsOfError(error, step, account);
+      }
+    },
+    retrieve: async (intentId) => intentFact(await bulkhead(() => stripe.paymentIntents.retrieve(intentId))),
+    cancelStray: async (intentId) => intentFact(await bulkhead(() => stripe.paymentIntents.cancel(intentId, {}, { idempotencyKey: `cancel:${intentId}` }))),
+    async *recordsSince(since, limit) {
+      const page = { created: { gte: Math.floor(since.getTime() / 1_000) }, limit: PAGE };
+      yield* first(limit, stripe.paymentIntents.list(page), (intent) => intentFact(intent));
+      yield* first(limit, stripe.refunds.list(page), refundFact);
+      yield* first(limit, stripe.disputes.list(page), disputeFact);
+    },
+    readWebhook: (body, signature) => stripe.webhooks.constructEvent(Buffer.from(body), signature, options.STRIPE_WEBHOOK_SECRET),
+    close: () => agent.destroy(),
+  };
+}
+
+async function take(stripe: Stripe, bulkhead: Bulkhead, step: Step, account: Account, returnUrl: string | undefined): Promise<Fact[]> {
+  const { payment } = account;
+  const { orderId, paymentId, providerPaymentId } = payment;
+  const once = { idempotencyKey: idempotencyKey(step, payment) };
+  switch (step.do) {
+    case 'create':
+      return [intentFact(await bulkhead(() => stripe.paymentIntents.create({
+        amount: Number(payment.amount), currency: payment.currency.toLowerCase(), metadata: { order_id: orderId, payment_id: paymentId },
+        automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
+      }, once)))];
+    case 'find': {
+      // The index behind the search may lag a minute; what it misses is an intent that nobody can have paid, because it was never stored.
+      const query = `metadata['order_id']:'${orderId.replace(/[\\']/g, '\\$&')}'`;
+      const { data } = await bulkhead(() => stripe.paymentIntents.search({ query, limit: 10 }));
+      const found = data.find((intent) => intent.metadata['payment_id'] === paymentId && intent.status !== 'canceled');
+      return found ? [intentFact(found)] : [{ kind: 'not_found' }];
+    }
+    case 'confirm':
+      return [intentFact(await bulkhead(() => stripe.paymentIntents.confirm(providerPaymentId, { payment_method: payment.paymentMethod, ...(returnUrl && { return_url: returnUrl }) }, once)), payment.attempts)];
+    case 'cancel':
+      return [intentFact(await bulkhead(() => stripe.paymentIntents.cancel(providerPaymentId, {}, once)))];
+    case 'look_up': {
+      const intent = intentFact(await bulkhead(() => stripe.paymentIntents.retrieve(providerPaymentId)));
+      if (intent.status !== 'captured') return [intent];
+      const { data } = await bulkhead(() => stripe.refunds.list({ payment_intent: providerPaymentId, limit: PAGE }));
+      return [intent, ...data.map(refundFact)];
+    }
+    case 'refund': {
+      const { refundId, amount } = step.refund;
+      return [refundFact(await bulkhead(() => stripe.refunds.create({ payment_intent: providerPaymentId, amount: Number(amount), metadata: { refund_id: refundId, order_id: orderId } }, once)))];
+    }
+    case 'close': return [{ kind: 'closed' }];
+    case 'nothing': return [];
+  }
+  return step satisfies never;
+}
+
+async function* first<T, R>(limit: number, records: AsyncIterable<T>, read: (record: T) => R): AsyncIterable<R> {
+  let left = limit;
+  for await (const record of records) {
+    if (left-- <= 0) return;
+    yield read(record);
+  }
+}

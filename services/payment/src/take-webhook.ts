@@ -1,0 +1,64 @@
+// A webhook's effect, together with its id, in one transaction; those that come together are taken together.
+import { createBatcher } from '@millrace/chassis/batcher';
+import type { Database } from '@millrace/chassis/db';
+import type { Log } from '@millrace/chassis/log';
+import type { Stripe } from 'stripe';
+import type { Fact } from './facts.ts';
+import { settle } from './settle.ts';
+import { ordersOfIntents, rememberWebhooks } from './store.ts';
+import { disputeFact, idOf, intentFact, refundFact } from './stripe-facts.ts';
+
+/** One lane: two would often wait for each other's payments. A full queue answers 503, and Stripe repeats. */
+const BATCHING = { name: 'webhooks', lanes: 1, max: 200, queueLimit: 5_000 };
+
+export type News = { id: string; type: string; intentId: string; orderId: string; fact: Fact };
+
+/** What a webhook says about a payment of ours; undefined for all that doesn't concern us. */
+export function newsOf(event: Stripe.Event): News | undefined {
+  const news = (intentId: string, orderId: string, fact: Fact): News => ({ id: event.id, type: event.type, intentId, orderId, fact });
+  switch (event.type) {
+    case 'payment_intent.succeeded':
+    case 'payment_intent.canceled': {
+      const fact = intentFact(event.data.object);
+      return news(fact.id, fact.orderId, fact);
+    }
+    // They may have been overtaken: only a look tells how it stands.
+    case 'payment_intent.payment_failed':
+    case 'payment_intent.requires_action':
+    case 'payment_intent.processing': return news(event.data.object.id, event.data.object.metadata['order_id'] ?? '', { kind: 'look_up' });
+    case 'charge.refunded': return news(idOf(event.data.object.payment_intent), '', { kind: 'look_up' });
+    case 'refund.created':
+    case 'refund.updated':
+    case 'refund.failed': {
+      const fact = refundFact(event.data.object);
+      return news(fact.intentId, '', fact);
+    }
+    case 'charge.dispute.created':
+    case 'charge.dispute.updated':
+    case 'charge.dispute.closed': {
+      const fact = disputeFact(event.data.object);
+      return news(fact.intentId, '', fact);
+    }
+    default: return undefined;
+  }
+}
+
+/** Resolves when the effect is committed. */
+export function createTakeWebhook(db: Database, log: Log, wake: () => void): (news: News) => Promise<void> {
+  return createBatcher<News, void>(BATCHING, async (batch) => {
+    await db.transaction(async (tx) => {
+      const fresh = await rememberWebhooks(tx, batch);
+      // A repeat within the batch: the set gives each id once.
+      const news = batch.filter(({ id }) => fresh.delete(id));
+      const orders = await ordersOfIntents(tx, news.map(({ intentId }) => intentId));
+      const items = news.map(({ intentId, orderId, fact }) => ({ orderId: orders.get(intentId) ?? orderId, facts: [fact] }));
+      const settled = await settle(tx, items, wake);
+      settled.forEach((result, i) => {
+        const about = { webhook: news[i]?.id, type: news[i]?.type, order_id: items[i]?.orderId, intent: news[i]?.intentId };
+        if (!result) log.warn(about, 'a webhook about a payment that is not ours; it was ignored');
+        for (const mismatch of result?.mismatches ?? []) log.error({ ...about, ...mismatch }, 'a webhook does not fit our payment; it was not applied');
+      });
+    });
+    return batch.map(() => undefined);
+  });
+}
