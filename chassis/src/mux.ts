@@ -37,6 +37,8 @@ const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 const TCP_KEEP_ALIVE_MS = 30_000;
 /** Between closing idle HTTP/1.1 connections while stopping. */
 const DRAIN_TICK_MS = 20;
+/** Who connected just before the stop may still say what he wants; who says nothing doesn't hold it up. */
+const LAST_WORDS_MS = 100;
 
 export type Mux = ReturnType<typeof createMux>;
 
@@ -50,8 +52,12 @@ export function createMux(handler: NodeHandler, limits: MuxLimits) {
     response.once('close', () => inFlight.delete(response));
     handler(request, response);
   };
+  let draining = false;
   const h1 = createHttp1(counted, limits);
   const h2 = createHttp2(counted, limits, sessions);
+  h2.on('session', (session) => {
+    if (draining) session.once('stream', () => session.close());
+  });
 
   const server = net.createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS }, (socket) => {
     if (sockets.size >= limits.maxConnections && !makeRoom(sniffing)) {
@@ -74,12 +80,13 @@ export function createMux(handler: NodeHandler, limits: MuxLimits) {
     server,
     /** Takes no more connections and requests; what is in flight goes on, for `graceMs` at most. Answers whether everything ended in time. */
     async drain(graceMs: number): Promise<boolean> {
+      draining = true;
       server.close();
-      for (const socket of sniffing) socket.destroy();
       for (const session of sessions) session.close(); // GOAWAY
-      const until = performance.now() + graceMs;
+      const started = performance.now();
+      const passed = (ms: number): boolean => performance.now() - started >= ms;
       h1.closeIdleConnections();
-      while (inFlight.size > 0 && performance.now() < until) {
+      while (!passed(graceMs) && (inFlight.size > 0 || (sniffing.size > 0 && !passed(LAST_WORDS_MS)))) {
         await new Promise((resolve) => setTimeout(resolve, DRAIN_TICK_MS));
         h1.closeIdleConnections();
       }

@@ -81,3 +81,20 @@ export async function eventually(condition: () => boolean, what: string): Promis
     await new Promise(setImmediate);
   }
 }
+
+/** Waits until nobody listens on the port any more. */
+export async function refused(port: number): Promise<void> {
+  const connects = async (): Promise<boolean> =>
+    new Promise((resolve) => {
+      const socket = net.connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false));
+      socket.once('connect', () => socket.destroy());
+    });
+  const until = performance.now() + 10_000;
+  while (await connects()) if (performance.now() > until) throw new Error(`port ${port} still takes connections`);
+}
+
+export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const list: T[] = [];
+  for await (const item of items) list.push(item);
+  return list;
+}
