@@ -141,7 +141,7 @@ describe('a refund', () => {
   test('is pending until payment says that it was made, whichever news comes last', () => {
     const asked = requestRefund(confirmed(), 'r1', { amount: 1_000n, lines: [] }, NOW);
     const news = [payment({ version: 4, refundPending: 1_000n }), payment({ version: 5, refunded: 1_000n }, 'r1')];
-    for (const facts of [news, news.toReversed()]) expect(tell(asked, facts)).toMatchObject({ paymentState: 'PARTIALLY_REFUNDED', dueTime: asked.state === 'CONFIRMED' ? expect.any(Date) : undefined });
+    for (const facts of [news, news.toReversed()]) expect(tell(asked, facts).paymentState).toBe('PARTIALLY_REFUNDED');
   });
 });
 
@@ -174,7 +174,7 @@ const history = fc.tuple(snapshots, stock).chain(([money, goods]) => {
 });
 
 describe('facts in any order', () => {
-  const essence = ({ version: _, ...rest }: Order) => rest;
+  const essence = (end: Order) => ({ ...end, version: 0 });
 
   test('the same facts, in any order and any number of times, end in the same order', () => {
     fc.assert(
@@ -212,12 +212,8 @@ describe('facts in any order', () => {
         let now = order();
         for (const step of all) {
           const before = now;
-          try {
-            now = step(now);
-          } catch (error) {
-            expect(error).toMatchObject({ reason: expect.any(String) as string });
-          }
-          if (now.state !== before.state) expect(LEGAL).toContain(`${before.state}>${now.state}`);
+          if (reasonOf(() => (now = step(before))) !== 'nothing thrown') now = before;
+          expect([`${now.state}>${now.state}`, ...LEGAL]).toContain(`${before.state}>${now.state}`);
           const seen = now.state !== before.state || now.paymentState !== before.paymentState || now.payment.refunded !== before.payment.refunded || now.refunds.length !== before.refunds.length;
           expect(now.version - before.version).toBe(seen ? 1 : 0);
           expect(now.dueTime === undefined).toBe(waitOf(now) === undefined);
