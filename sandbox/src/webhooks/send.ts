@@ -19,6 +19,7 @@ export function createSender(): Sender {
   return {
     send({ url, headers, body }) {
       return new Promise((resolve) => {
+        let status = 0;
         try {
           const target = new URL(url);
           const secure = target.protocol === 'https:';
@@ -26,13 +27,13 @@ export function createSender(): Sender {
             target,
             { method: 'POST', agent: agents[secure ? 'https:' : 'http:'], timeout: ANSWER_TIMEOUT_MS, headers: { ...headers, 'content-length': Buffer.byteLength(body) } },
             (response) => {
+              status = response.statusCode ?? 0;
               response.resume();
-              response.once('close', () => resolve(response.statusCode ?? 0));
             },
           );
           request.once('timeout', () => request.destroy());
           request.once('error', () => resolve(0));
-          request.once('close', () => resolve(0));
+          request.once('close', () => resolve(status));
           request.end(body);
         } catch {
           resolve(0);
