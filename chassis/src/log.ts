@@ -32,7 +32,8 @@ export function createLog(service: string, level: string, destination?: pino.Des
       },
     },
   };
-  const log = destination ? pino(options, destination) : pino(options);
+  // In order and complete, also when the process ends; pino's default writes in the background and can swap the last lines.
+  const log = pino(options, destination ?? pino.destination({ fd: 1, sync: true }));
   // pino's formatters leave a child's bindings alone; children inherit this.
   const childOf = Reflect.get(log, 'child') as unknown as (this: Log, bindings: pino.Bindings, childOptions?: object) => Log;
   const child = function (this: Log, bindings: pino.Bindings, childOptions?: object): Log {
