@@ -2,7 +2,7 @@
 import { backoff } from '@millrace/chassis/backoff';
 import type { Log } from '@millrace/chassis/log';
 import type { Fact } from './facts.ts';
-import { type Account, nextStep } from './payment.ts';
+import { type Account, idempotencyKey, nextStep } from './payment.ts';
 import type { Item, Settled } from './settle.ts';
 import type { Provider } from './stripe.ts';
 
@@ -20,9 +20,9 @@ export function createAdvance(provider: Provider, settle: (item: Item) => Promis
     for (let i = 0; i < MAX_STEPS; i += 1) {
       const step = nextStep(account);
       const facts = (await provider.perform(step, account)).map((fact) => paced(fact, account));
-      const { orderId, tries, asking } = account.payment;
+      const { orderId, tries } = account.payment;
       if (facts.some((fact) => fact.kind === 'postponed')) log.warn({ order_id: orderId, step: step.do, tries, facts: describe(facts) }, 'a call to the provider has to be made again');
-      const settled = await settle({ orderId, facts, holder: { asking } });
+      const settled = await settle({ orderId, facts, holder: { step: idempotencyKey(step, account.payment) } });
       for (const mismatch of settled?.mismatches ?? []) log.error({ order_id: orderId, ...mismatch }, 'a record of the provider does not fit our payment; it was not applied');
       if (!settled?.goOn) return;
       account = settled.account;

@@ -3,12 +3,12 @@
 import type { Tx } from '@millrace/chassis/db';
 import { appendEvents } from '@millrace/chassis/outbox';
 import { type Fact, type Mismatch, type Told, apply } from './facts.ts';
-import { type Account, type Refund, dueIn } from './payment.ts';
+import { type Account, type Refund, dueIn, idempotencyKey, nextStep } from './payment.ts';
 import { type Change, lockAccounts, saveAccounts } from './store.ts';
 import { outgoing } from './tell.ts';
 
-/** `holder`: whoever brings the facts holds the payment's lease; `asking` says whether an outcome was unknown to him before. */
-export type Item = { orderId: string; facts: Fact[]; holder?: { asking: boolean } };
+/** `holder`: whoever brings the facts holds the payment's lease, and this is the key of the step that he took. */
+export type Item = { orderId: string; facts: Fact[]; holder?: { step: string } };
 
 /** `goOn`: the holder keeps the lease, because there is more to do at once. */
 export type Settled = { before: Account; account: Account; mismatches: Mismatch[]; changed: boolean; goOn: boolean };
@@ -51,8 +51,9 @@ function settleOne(before: Account, { facts, holder }: Item): Settled & { told: 
   const refunds = changedRefunds(before, account);
   const changed = refunds.length > 0 || paymentChanged(before, account);
   const postponed = facts.find((fact) => fact.kind === 'postponed');
-  const progressed = !postponed && (changed || holder?.asking === true);
-  const tries = progressed ? 0 : account.payment.tries + (holder ? 1 : 0);
+  // The same step again would be a step on the spot: it waits.
+  const progressed = holder ? idempotencyKey(nextStep(account), account.payment) !== holder.step : changed;
+  const tries = !postponed && (progressed || changed) ? 0 : account.payment.tries + (holder ? 1 : 0);
   account = { ...account, payment: { ...account.payment, tries, asking: holder ? postponed?.unknown === true : before.payment.asking } };
 
   const lookNow = facts.some((fact) => fact.kind === 'look_up');

@@ -6,7 +6,7 @@ import type { Stripe } from 'stripe';
 import type { Fact } from './facts.ts';
 import { settle } from './settle.ts';
 import { ordersOfIntents, rememberWebhooks } from './store.ts';
-import { disputeFact, idOf, intentFact, refundFact } from './stripe-facts.ts';
+import { disputeFact, intentFact, refundFact } from './stripe-facts.ts';
 
 /** One lane: two would often wait for each other's payments. A full queue answers 503, and Stripe repeats. */
 const BATCHING = { name: 'webhooks', lanes: 1, max: 200, queueLimit: 5_000 };
@@ -26,7 +26,6 @@ export function newsOf(event: Stripe.Event): News | undefined {
     case 'payment_intent.payment_failed':
     case 'payment_intent.requires_action':
     case 'payment_intent.processing': return news(event.data.object.id, event.data.object.metadata['order_id'] ?? '', { kind: 'look_up' });
-    case 'charge.refunded': return news(idOf(event.data.object.payment_intent), '', { kind: 'look_up' });
     case 'refund.created':
     case 'refund.updated':
     case 'refund.failed': {

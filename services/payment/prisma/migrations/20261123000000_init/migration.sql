@@ -43,7 +43,7 @@ CREATE TABLE "payment" (
 CREATE UNIQUE INDEX "payment_order_id_key" ON "payment"("order_id");
 CREATE INDEX "payment_create_time_payment_id_idx" ON "payment"("create_time" DESC, "payment_id" DESC);
 CREATE INDEX "payment_state_create_time_payment_id_idx" ON "payment"("state", "create_time" DESC, "payment_id" DESC);
--- An intent belongs to one payment; and the way from a provider's record to our row.
+-- An intent belongs to one payment. Also the way from a provider's record to our row.
 CREATE UNIQUE INDEX "payment_provider_payment_id" ON "payment"("provider_payment_id") WHERE "provider_payment_id" <> '';
 -- The runner's queue: only what is open, so that it stays small whatever the table holds.
 CREATE INDEX "payment_due" ON "payment"("next_attempt_time") WHERE "next_attempt_time" IS NOT NULL;
