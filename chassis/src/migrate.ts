@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { PrismaPg } from '@prisma/adapter-pg';
-import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
+import { bindMigrationAwareSqlAdapterFactory, DriverAdapterError } from '@prisma/driver-adapter-utils';
 import pg from 'pg';
 
 type Engine = { applyMigrations(input: unknown): Promise<{ appliedMigrationNames: string[] }>; free?(): void };
@@ -19,13 +19,16 @@ export async function migrate({ databaseUrl, migrationsDir }: { databaseUrl: str
   const migrations = readMigrations(migrationsDir);
   // A pool of its own: the engine never closes its connections.
   const pool = new pg.Pool({ connectionString: databaseUrl });
+  pool.on('error', () => {}); // the query in hand fails with it
   const client = await pool.connect();
+  client.on('error', () => {});
   try {
     // Not the number of Prisma's own lock: the engine takes that one in a session of its own.
     await client.query(`SELECT pg_advisory_lock(hashtext('millrace migrate'))`);
     if (await upToDate(client, migrations.map((migration) => migration.path))) return [];
+    await forgetInterrupted(client);
     const { SchemaEngine } = await (glue ??= loadEngine());
-    const adapter = bindMigrationAwareSqlAdapterFactory(new PrismaPg(pool));
+    const adapter = bindMigrationAwareSqlAdapterFactory(wholeScripts(pool));
     const engine = await SchemaEngine.new({ datamodels: null }, () => {}, adapter);
     const { appliedMigrationNames } = await engine.applyMigrations({
       migrationsList: {
@@ -54,11 +57,50 @@ function readMigrations(dir: string): { path: string; migrationFile: { path: str
 
 /** Loading the engine takes longer than a whole start without it. */
 async function upToDate(client: pg.PoolClient, names: string[]): Promise<boolean> {
-  const { rows: tables } = await client.query(`SELECT to_regclass('_prisma_migrations') IS NOT NULL AS there`);
-  if (!tables[0].there) return false;
+  if (!(await hasTable(client))) return false;
   const { rows } = await client.query('SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL');
   const applied = new Set(rows.map((row) => row.migration_name as string));
   return names.every((name) => applied.has(name));
+}
+
+const INTERRUPTED = 'UPDATE _prisma_migrations SET %s = now() WHERE finished_at IS NULL AND rolled_back_at IS NULL';
+
+// What a kill or a lost connection interrupted left nothing behind but its row, which would refuse every later start. (As
+// `prisma migrate resolve --rolled-back` does; we hold the lock.)
+async function forgetInterrupted(client: pg.PoolClient): Promise<void> {
+  if (await hasTable(client)) await client.query(INTERRUPTED.replace('%s', 'rolled_back_at'));
+}
+
+// Prisma's adapter cuts a script at every semicolon and runs the pieces one by one: a kill would leave half a migration. Here
+// the script and the note that it is done are one transaction.
+function wholeScripts(pool: pg.Pool): PrismaPg {
+  const factory = new PrismaPg(pool);
+  const connect = factory.connect.bind(factory);
+  factory.connect = async () => {
+    const adapter = await connect();
+    adapter.executeScript = async (script) => {
+      const client = await pool.connect();
+      try {
+        await client.query('BEGIN');
+        await client.query(script);
+        if (await hasTable(client)) await client.query(INTERRUPTED.replace('%s', 'finished_at'));
+        await client.query('COMMIT');
+        client.release();
+      } catch (error) {
+        client.release(true);
+        // The engine tells the message of its own errors only.
+        const { code = 'XX000', severity = 'ERROR', message, detail, column, hint } = error as pg.DatabaseError;
+        throw new DriverAdapterError({ kind: 'postgres', code, severity, message, detail, column, hint });
+      }
+    };
+    return adapter;
+  };
+  return factory;
+}
+
+async function hasTable(client: pg.PoolClient): Promise<boolean> {
+  const { rows } = await client.query(`SELECT to_regclass('_prisma_migrations') IS NOT NULL AS there`);
+  return rows[0].there as boolean;
 }
 
 async function loadEngine(): Promise<Glue> {

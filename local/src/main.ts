@@ -74,6 +74,8 @@ function say(line: string): void {
 }
 
 if (import.meta.main) {
+  // A supervisor that dies of a stray socket error takes nobody down but leaves everybody alone.
+  process.on('uncaughtException', (error) => say(`unexpected: ${error.message}`));
   process.stdout.on('error', () => {}); // whoever read our output has gone; the system stays up
   try {
     process.exitCode = await main(process.argv.slice(2), process.env);

@@ -74,6 +74,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
 /** Makes a role with this password that owns this database and may enter no other. Repeats harmlessly. */
 export async function ensureDatabase(adminUrl: string, database: string, role: string, password: string): Promise<void> {
   const client = new Client({ connectionString: adminUrl });
+  client.on('error', () => {}); // the query in hand fails with it
   await client.connect();
   try {
     await client.query('SELECT pg_advisory_lock(1)'); // rights on shared databases can't be changed by two at once; goes with the connection
