@@ -32,12 +32,12 @@ function* stripeRows(store: Store): Generator<object> {
 
 function* postmarkRows(store: Store): Generator<object> {
   for (const mail of records(store.mails)) {
-    const { id, to, subject, metadata, html, text } = mail;
+    const { id, to, subject, metadata } = mail;
     yield {
       time: new Date(mail.at).toISOString(), message_id: id, to, subject,
       order_id: metadata['order_id'] ?? null,
       kind: metadata['kind'] ?? null,
-      html, text,
+      ...store.bodyOf(mail),
     };
   }
 }

@@ -14,8 +14,9 @@ export function inbox(sandbox: Sandbox, incoming: Incoming): Reply | undefined {
   if (incoming.path.startsWith('/inbox/mail/')) {
     const mail = sandbox.store.mails.get(incoming.path.slice('/inbox/mail/'.length));
     if (!mail) return { status: 404, body: '{"error":"no such mail"}\n' };
-    if (mail.html !== null && incoming.query !== 'text') return htmlReply(mail.html, MAIL_POLICY);
-    return { status: 200, headers: { 'content-type': 'text/plain; charset=utf-8', 'content-security-policy': MAIL_POLICY, 'x-content-type-options': 'nosniff' }, body: mail.text ?? '' };
+    const body = sandbox.store.bodyOf(mail);
+    if (body.html !== null && incoming.query !== 'text') return htmlReply(body.html, MAIL_POLICY);
+    return { status: 200, headers: { 'content-type': 'text/plain; charset=utf-8', 'content-security-policy': MAIL_POLICY, 'x-content-type-options': 'nosniff' }, body: body.text ?? '' };
   }
   return undefined;
 }

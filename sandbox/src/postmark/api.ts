@@ -2,7 +2,7 @@
 import type { Incoming, Reply } from '../http.ts';
 import { pause } from '../pause.ts';
 import type { Sandbox } from '../sandbox.ts';
-import type { Mail } from '../store/records.ts';
+import type { NewMail } from '../store/store.ts';
 import { acceptEmail } from './email.ts';
 import { faultRefusal, PostmarkRefusal } from './errors.ts';
 import { messageDetails, searchMessages } from './messages.ts';
@@ -57,7 +57,7 @@ function allow(method: string, expected: string, route: Route): Route {
 
 function sendOne(sandbox: Sandbox, incoming: Incoming, decline: boolean): object {
   const mail = accept(sandbox, parseJson(incoming), decline);
-  sandbox.store.append({ at: mail.at, mail });
+  sandbox.store.appendMails([mail]);
   return accepted(mail);
 }
 
@@ -66,7 +66,7 @@ function sendBatch(sandbox: Sandbox, incoming: Incoming, decline: boolean): obje
   const messages = parseJson(incoming);
   if (!Array.isArray(messages)) throw new PostmarkRefusal(422, 403, 'The JSON you provided is incompatible: a batch must be an array of messages.');
   if (messages.length > MAX_BATCH) throw new PostmarkRefusal(422, 410, `Too many batch messages: at most ${MAX_BATCH} are allowed.`);
-  const outcomes = messages.map((message: unknown): Mail | PostmarkRefusal => {
+  const outcomes = messages.map((message: unknown): NewMail | PostmarkRefusal => {
     try {
       return accept(sandbox, message, decline);
     } catch (error) {
@@ -74,12 +74,12 @@ function sendBatch(sandbox: Sandbox, incoming: Incoming, decline: boolean): obje
       throw error;
     }
   });
-  const mails = outcomes.filter((outcome): outcome is Mail => !(outcome instanceof PostmarkRefusal));
-  if (mails.length > 0) sandbox.store.append(...mails.map((mail) => ({ at: mail.at, mail })));
+  const mails = outcomes.filter((outcome): outcome is NewMail => !(outcome instanceof PostmarkRefusal));
+  if (mails.length > 0) sandbox.store.appendMails(mails);
   return outcomes.map((outcome) => (outcome instanceof PostmarkRefusal ? refusalBody(outcome) : accepted(outcome)));
 }
 
-function accept(sandbox: Sandbox, message: unknown, decline: boolean): Mail {
+function accept(sandbox: Sandbox, message: unknown, decline: boolean): NewMail {
   const { store, config } = sandbox;
   return acceptEmail(message, {
     at: sandbox.now(),
@@ -102,6 +102,6 @@ function parseJson(incoming: Incoming): unknown {
   }
 }
 
-const accepted = (mail: Mail) => ({ To: mail.to, SubmittedAt: new Date(mail.at).toISOString(), MessageID: mail.id, ErrorCode: 0, Message: 'OK' });
+const accepted = (mail: NewMail) => ({ To: mail.to, SubmittedAt: new Date(mail.at).toISOString(), MessageID: mail.id, ErrorCode: 0, Message: 'OK' });
 
 const refusalBody = (refusal: PostmarkRefusal) => ({ ErrorCode: refusal.code, Message: refusal.message });

@@ -1,6 +1,6 @@
 // Checks one message as Postmark does, and turns it into a record.
-import type { Mail, Metadata } from '../store/records.ts';
-import { bouncesHard, bouncesSoftly } from '../store/store.ts';
+import type { Metadata } from '../store/records.ts';
+import { bouncesHard, bouncesSoftly, type NewMail } from '../store/store.ts';
 import { invalidEmail, inactive, PostmarkRefusal } from './errors.ts';
 
 const MAX_RECIPIENTS = 50;
@@ -20,7 +20,7 @@ export interface Accepting {
   decline: boolean;
 }
 
-export function acceptEmail(message: unknown, accepting: Accepting): Mail {
+export function acceptEmail(message: unknown, accepting: Accepting): NewMail {
   if (typeof message !== 'object' || message === null || Array.isArray(message)) throw new PostmarkRefusal(422, 403, 'The JSON you provided is incompatible: a message must be an object.');
   const fields = message as Record<string, unknown>;
   const field = (name: string, most?: number) => textField(fields, name, most);
@@ -42,7 +42,8 @@ export function acceptEmail(message: unknown, accepting: Accepting): Mail {
   if (dead.length > 0) throw inactive(dead);
   const bounce = recipients.some(bouncesHard) ? 'HardBounce' : recipients.some(bouncesSoftly) ? 'SoftBounce' : undefined;
   return {
-    at: accepting.at, from, to, cc, bcc, subject, html, text, recipients, bounce,
+    at: accepting.at, from, to, cc, bcc, subject, recipients, bounce,
+    body: { html, text },
     tag: field('Tag', MAX_TAG),
     stream: field('MessageStream') ?? 'outbound',
     metadata: metadataOf(fields['Metadata']),

@@ -39,10 +39,11 @@ export function searchMessages(store: Store, query: string): object {
 export function messageDetails(store: Store, id: string): object {
   const mail = store.mails.get(id);
   if (!mail) throw new PostmarkRefusal(422, 701, `This message was not found: '${id.slice(0, 100)}'.`);
+  const { html, text } = store.bodyOf(mail);
   const bounced = mail.bounce !== undefined;
   return {
-    TextBody: mail.text ?? '',
-    HtmlBody: mail.html ?? '',
+    TextBody: text ?? '',
+    HtmlBody: html ?? '',
     Body: '',
     ...summary(mail),
     MessageEvents: mail.recipients.map((recipient) => ({

@@ -5,7 +5,7 @@ import { closeSync, existsSync, openSync, renameSync, rmSync, statSync, writeSyn
 import { openJournal } from './journal.ts';
 import type { Line } from './records.ts';
 
-const COMPACT_ABOVE = 256 * 2 ** 20; // bytes; smaller journals are read in a second or two
+const COMPACT_ABOVE = 2 ** 30; // bytes, some 500,000 orders; smaller journals are read in seconds, and looking costs as much
 const KEY_LIFETIME_MS = 24 * 3_600_000;
 const EVENT_LIFETIME_MS = 30 * 24 * 3_600_000;
 const WORTH_IT = 0.25; // the share of bytes that must go, or the rewrite is not worth its time at every start

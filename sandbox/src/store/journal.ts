@@ -3,7 +3,7 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import type { Line } from './records.ts';
 
-const JOURNAL_LIMIT = 8 * 2 ** 30; // bytes; some 800,000 orders with their mails. Past it, writes are refused.
+const JOURNAL_LIMIT = 8 * 2 ** 30; // bytes; about four million orders. Past it, writes are refused.
 const READ_CHUNK = 4096; // bytes; a Stripe line fits into one read
 const REPLAY_CHUNK = 1 << 20;
 const RECENT_LINES = 4096; // parsed lines kept in memory: an intent is mostly touched again soon after
@@ -29,7 +29,6 @@ export function openJournal(path: string, visit: (line: Line, offset: number) =>
   ftruncateSync(fd, size);
 
   const remember = (offset: number, line: Line) => {
-    if (line.mail !== undefined) return; // bodies are large and seldom read again
     recent.set(offset, line);
     if (recent.size > RECENT_LINES) recent.delete(recent.keys().next().value as number);
   };
@@ -61,7 +60,8 @@ export function openJournal(path: string, visit: (line: Line, offset: number) =>
   };
 }
 
-function writeWhole(fd: number, bytes: Buffer, position: number): void {
+/** Writes all bytes or leaves the file as it was. */
+export function writeWhole(fd: number, bytes: Buffer, position: number): void {
   try {
     for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written, bytes.length - written, position + written);
   } catch (error) {

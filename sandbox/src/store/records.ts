@@ -1,5 +1,7 @@
 // What the journal holds: compact records, written whole at every change. A line is one change and is atomic:
 // an intent, its charge, its events, its ledger rows and the remembered answer of its idempotency key stand or fall together.
+import type { BodyPlace } from './bodies.ts';
+
 export type Metadata = Record<string, string>;
 
 export type IntentStatus =
@@ -126,8 +128,7 @@ export interface Mail {
   cc?: string;
   bcc?: string;
   subject: string;
-  html: string | null;
-  text: string | null;
+  body: BodyPlace;
   tag?: string;
   stream: string;
   metadata: Metadata;

@@ -1,12 +1,16 @@
 // All records: the journal on disk, and in memory only where to find what. Records are never changed in place.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Bodies, type Body, type BodyPlace, openBodies } from './bodies.ts';
 import { compact } from './compact.ts';
 import { messageSids, stripeIds, uuids } from './ids.ts';
 import { openJournal } from './journal.ts';
 import { lockFolder } from './lock.ts';
 import type { Charge, Dispute, EventRecord, Intent, Line, Mail, Refund, TextMessage } from './records.ts';
 import { createMulti, createTable } from './table.ts';
+
+/** A mail whose body is not written yet. */
+export type NewMail = Omit<Mail, 'body'> & { body: Body };
 
 export type Store = ReturnType<typeof openStore>;
 
@@ -19,14 +23,14 @@ export function openStore(folder: string) {
   try {
     const path = join(folder, 'journal.jsonl');
     compact(path);
-    return open(path, unlock);
+    return open(path, openBodies(join(folder, 'bodies')), unlock);
   } catch (error) {
     unlock();
     throw error;
   }
 }
 
-function open(path: string, unlock: () => void) {
+function open(path: string, bodies: Bodies, unlock: () => void) {
   const read = (offset: number) => journal.read(offset);
   const intents = createTable<Intent>(stripeIds('pi'), (line) => (line.intent ? [line.intent] : []), read);
   const charges = createTable<Charge>(stripeIds('ch'), (line) => (line.charge ? [line.charge] : []), read);
@@ -117,6 +121,21 @@ function open(path: string, unlock: () => void) {
     }
   };
 
+  /** Writes the lines, then makes them visible. Throws, with nothing changed, when the disk refuses. */
+  const append = (...lines: Line[]): void => {
+    try {
+      const offsets = journal.append(lines);
+      lines.forEach((line, i) => index(line, offsets[i] as number));
+    } catch (error) {
+      for (const table of tables) table.forgetUnwritten();
+      throw error;
+    }
+    if (++sinceSweep >= KEYS_BETWEEN_SWEEPS) {
+      sinceSweep = 0;
+      sweepKeys(lines[0]?.at ?? 0);
+    }
+  };
+
   return {
     intents, charges, refunds, disputes, events, mails, texts,
     intentsByOrder, refundsByIntent, mailsBy, textsByTo, eventTypes, ledger, inactive, unsettled, outstanding,
@@ -125,22 +144,15 @@ function open(path: string, unlock: () => void) {
     keyCount: () => keys.size,
     size: () => journal.size(),
     onHook: (listener: (hook: string) => void) => void listeners.push(listener),
-    /** Writes the lines, then makes them visible. Throws, with nothing changed, when the disk refuses. */
-    append(...lines: Line[]): void {
-      try {
-        const offsets = journal.append(lines);
-        lines.forEach((line, i) => index(line, offsets[i] as number));
-      } catch (error) {
-        for (const table of tables) table.forgetUnwritten();
-        throw error;
-      }
-      if (++sinceSweep >= KEYS_BETWEEN_SWEEPS) {
-        sinceSweep = 0;
-        sweepKeys(lines[0]?.at ?? 0);
-      }
+    append,
+    appendMails(mails: NewMail[]): void {
+      const places = bodies.append(mails.map(({ body }) => body));
+      append(...mails.map((mail, i) => ({ at: mail.at, mail: { ...mail, body: places[i] as BodyPlace } })));
     },
+    bodyOf: (mail: Mail): Body => bodies.read(mail.body),
     close() {
       journal.close();
+      bodies.close();
       unlock();
     },
   };

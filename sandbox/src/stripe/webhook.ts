@@ -34,14 +34,14 @@ export function createStripeWebhooks(store: Store, render: RenderContext, { url,
     build(hook) {
       const told = event(hook);
       if (!told) return undefined;
-      const body = JSON.stringify(told, null, 2);
+      const body = JSON.stringify(told);
       return post(body, sign(body, secret, nowSeconds()));
     },
     forge(hook, variant) {
       const told = event(hook);
       if (!told) return undefined;
-      const genuine = JSON.stringify(told, null, 2);
-      const altered = JSON.stringify(alter(told), null, 2);
+      const genuine = JSON.stringify(told);
+      const altered = JSON.stringify(alter(told));
       switch (variant % 4) {
         case 0: // another body under a genuine signature
           return post(altered, sign(genuine, secret, nowSeconds()));
