@@ -12,7 +12,7 @@ import type { createNeighbours } from './neighbours.ts';
 import { orderIdOf } from './order-id.ts';
 import { newOrder, type Order } from './order.ts';
 import { priceLines } from './pricing.ts';
-import { addToTimeline, findPlaced, insertOrders, loadOrders, type NewOrder, type RequestKey } from './store.ts';
+import { findPlaced, insertOrders, loadOrders, type NewOrder, type RequestKey } from './store.ts';
 import { addressOf, amountOf } from './wire.ts';
 
 export type PlaceOrderOptions = {
@@ -55,8 +55,8 @@ export function createPlaceOrder({ db, neighbours, paymentWindowMs, holdGraceMs 
     const createTime = await insert({ order, ...key });
     if (createTime !== 'taken') return { ...order, createTime, updateTime: createTime };
 
-    const [winner] = await findPlaced(db, [key]);
-    if (winner === undefined || winner.orderId === null) throw new Error(`order ${orderId} was neither stored nor there`);
+    const winner = await lookUp(key);
+    if (winner.orderId === null) throw new Error(`order ${orderId} was neither stored nor there`);
     if (winner.orderId !== orderId) await neighbours.release(orderId);
     return repeat(key, winner.orderId, orderId);
   };
@@ -71,20 +71,13 @@ export function createPlaceOrder({ db, neighbours, paymentWindowMs, holdGraceMs 
 }
 
 async function insertAll(db: Database, orders: NewOrder[]): Promise<(Date | 'taken')[]> {
-  return db.transaction(async (tx) => {
-    const stored = await insertOrders(tx, orders);
-    // Twins of one request may be in one batch: the first has the row, the rest come too late.
-    const mine = orders.map(({ order }) => {
-      const createTime = stored.get(order.orderId);
-      stored.delete(order.orderId);
-      return createTime;
-    });
-    const said = orders.flatMap(({ order, placedBy }, i) => {
-      const createTime = mine[i];
-      return createTime ? [placed({ ...order, createTime, updateTime: createTime }, placedBy)] : [];
-    });
-    await appendEvents(tx, said.map(({ event }) => event));
-    await addToTimeline(tx, said.map(({ entry }) => entry));
-    return mine.map((createTime) => createTime ?? 'taken');
+  // Twins of one request may be in one batch: the first of them has the row, the others come too late.
+  const firsts = new Map(orders.toReversed().map((item) => [item.order.orderId, item]));
+  const said = [...firsts.values()].map((item) => ({ item, announcement: placed(item.order, item.placedBy) }));
+  const stored = await db.transaction(async (tx) => {
+    const times = await insertOrders(tx, said.map(({ item }) => item), said.map(({ announcement }) => announcement.entry));
+    await appendEvents(tx, said.flatMap(({ item, announcement }) => (times.has(item.order.orderId) ? [announcement.event] : [])));
+    return times;
   });
+  return orders.map((item) => (firsts.get(item.order.orderId) === item ? (stored.get(item.order.orderId) ?? 'taken') : 'taken'));
 }

@@ -20,18 +20,25 @@ export async function findPlaced(db: Queryable, keys: RequestKey[]): Promise<{ o
 }
 
 /**
- * Stores new orders and answers the ids of those that were not there yet. In the order of the unique index (placed_by, request_id),
- * so that two batches with the same requests wait for each other instead of deadlocking.
+ * Stores new orders with the first entries of their timelines, and answers when each was stored; those that were there already are left out.
+ * In the order of the unique index (placed_by, request_id), so that two batches with the same requests wait for each other instead of deadlocking.
  */
-export async function insertOrders(tx: Tx, orders: NewOrder[]): Promise<Map<string, Date>> {
+export async function insertOrders(tx: Tx, orders: NewOrder[], entries: TimelineEntry[]): Promise<Map<string, Date>> {
   const rows = await tx.query<{ order_id: string; create_time: Date }>(sql`
-    INSERT INTO orders (order_id, placed_by, request_id, customer_id, customer_name, customer_email, customer_phone, lines, currency, total,
-      payment_method, shipping_address, note, payment_due_time, due_time)
-    SELECT order_id, placed_by, request_id, customer_id, customer_name, customer_email, customer_phone, lines, currency, total,
-      payment_method, shipping_address, note, payment_due_time, payment_due_time
-    FROM json_populate_recordset(NULL::orders, ${JSON.stringify(orders.map(newRow))})
-    ORDER BY placed_by, request_id
-    ON CONFLICT DO NOTHING RETURNING order_id, create_time`);
+    WITH stored AS (
+      INSERT INTO orders (order_id, placed_by, request_id, customer_id, customer_name, customer_email, customer_phone, lines, currency, total,
+        payment_method, shipping_address, note, payment_due_time, due_time)
+      SELECT order_id, placed_by, request_id, customer_id, customer_name, customer_email, customer_phone, lines, currency, total,
+        payment_method, shipping_address, note, payment_due_time, payment_due_time
+      FROM json_populate_recordset(NULL::orders, ${JSON.stringify(orders.map(newRow))})
+      ORDER BY placed_by, request_id
+      ON CONFLICT DO NOTHING RETURNING order_id, create_time
+    ), told AS (
+      INSERT INTO timeline (order_id, time, source, kind, summary, event_id, actor, detail)
+      SELECT order_id, create_time, source, kind, summary, event_id, actor, detail
+      FROM json_populate_recordset(NULL::timeline, ${JSON.stringify(entries.map(entryRow))}) JOIN stored USING (order_id)
+    )
+    SELECT order_id, create_time FROM stored`);
   return new Map(rows.map((row) => [row.order_id, row.create_time]));
 }
 
@@ -80,11 +87,10 @@ export async function saveOrders(tx: Tx, orders: Order[]): Promise<void> {
 /** Adds entries to the timelines of orders that exist; others are about orders that never came to be. */
 export async function addToTimeline(tx: Tx, entries: TimelineEntry[]): Promise<void> {
   if (entries.length === 0) return;
-  const rows = entries.map(({ orderId, eventId, ...rest }) => ({ ...rest, order_id: orderId, event_id: eventId }));
   await tx.query(sql`
     INSERT INTO timeline (order_id, time, source, kind, summary, event_id, actor, detail)
     SELECT order_id, coalesce(time, now()), source, kind, summary, event_id, actor, detail
-    FROM json_populate_recordset(NULL::timeline, ${JSON.stringify(rows)}) AS r
+    FROM json_populate_recordset(NULL::timeline, ${JSON.stringify(entries.map(entryRow))}) AS r
     WHERE EXISTS (SELECT FROM orders o WHERE o.order_id = r.order_id)`);
 }
 
@@ -132,6 +138,10 @@ function changingRow(order: Order) {
     stock_committed: order.stockCommitted, cancel_cause: order.cancelCause, cancel_reason: order.cancelReason, carrier: order.carrier,
     tracking_number: order.trackingNumber, due_time: order.dueTime, version: order.version, update_time: order.updateTime,
   };
+}
+
+function entryRow({ orderId, eventId, ...entry }: TimelineEntry) {
+  return { ...entry, order_id: orderId, event_id: eventId };
 }
 
 function locked(rows: PgRow[]): Locked {
