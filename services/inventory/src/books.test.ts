@@ -25,7 +25,7 @@ class World {
     const result = work(books);
     const { stocks, added, changed, movements } = books.close();
     for (const { stock, alert } of stocks) {
-      expect(stock.version - (this.stocks.get(stock.sku)?.version ?? 0)).toBeLessThanOrEqual(1);
+      if (stock.version > (this.stocks.get(stock.sku)?.version ?? 0) + 1) throw new Error('a transaction counts one version');
       this.stocks.set(stock.sku, stock);
       if (alert !== undefined) this.alerts.push(`${stock.sku} ${alert}`);
     }

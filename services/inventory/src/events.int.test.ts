@@ -4,13 +4,13 @@ import { OrderCancelledSchema, OrderRefundRequestedSchema } from '@millrace/gen/
 import { PaymentSucceededSchema } from '@millrace/gen/millrace/payment/v1/events_pb.js';
 import { ProductArchivedSchema, ProductUpdatedSchema } from '@millrace/gen/millrace/product/v1/events_pb.js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { created, heard, levels, openInstance, openInventory, said, unbalanced } from '../test/inventory.ts';
+import { created, heard, levels, openInstance, openInventory, said, mustBalance } from '../test/inventory.ts';
 import { releaseStock } from './release-stock.ts';
 
 let inventory: Awaited<ReturnType<typeof openInventory>>;
 beforeEach(async () => void (inventory = await openInventory()));
 afterEach(async () => {
-  expect(await unbalanced(inventory.db)).toEqual([]);
+  await mustBalance(inventory.db);
   await inventory[Symbol.asyncDispose]();
 });
 

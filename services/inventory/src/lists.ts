@@ -13,8 +13,9 @@ export async function listStock(prisma: PrismaClient, { lowOnly, pageSize, pageT
   const limit = pageLimit(pageSize);
   const scope = JSON.stringify(['ListStock', lowOnly]);
   const after = decodePageToken<unknown>(scope, pageToken);
+  if (after !== undefined && typeof after !== 'string') throw foreignToken();
   const rows = await prisma.stock.findMany({
-    where: { opened: true, ...(lowOnly ? { low: true } : {}), ...(after === undefined ? {} : { sku: { gt: String(after) } }) },
+    where: { opened: true, ...(lowOnly ? { low: true } : {}), ...(after === undefined ? {} : { sku: { gt: after } }) },
     orderBy: { sku: 'asc' },
     take: limit + 1,
   });
@@ -29,7 +30,7 @@ export async function listMovements(
   const limit = pageLimit(pageSize);
   const scope = JSON.stringify(['ListMovements', sku, orderId]);
   const before = decodePageToken<unknown>(scope, pageToken);
-  if (before !== undefined && typeof before !== 'bigint') throw refuse('INVALID_PAGE_TOKEN', 'the page token is not one of this list');
+  if (before !== undefined && typeof before !== 'bigint') throw foreignToken();
   const rows = await prisma.movement.findMany({
     where: { ...(sku === '' ? {} : { sku }), ...(orderId === '' ? {} : { orderId }), ...(before === undefined ? {} : { movementId: { lt: before } }) },
     orderBy: { movementId: 'desc' },
@@ -42,4 +43,9 @@ export async function listMovements(
 export async function findReservation(prisma: PrismaClient, orderId: string): Promise<Reservation | undefined> {
   const row = await prisma.reservation.findUnique({ where: { orderId } });
   return row === null ? undefined : toReservation(row);
+}
+
+/** The mark of a token can be forged; its content must not get further than this. */
+function foreignToken(): Error {
+  return refuse('INVALID_PAGE_TOKEN', 'the page token is not one of this list');
 }

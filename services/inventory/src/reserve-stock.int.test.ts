@@ -1,14 +1,14 @@
 // Holding stock on a real Postgres: crowds, repeats, poison, several instances.
 import { sql } from '@millrace/chassis/db';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { created, levels, openInstance, openInventory, said, unbalanced } from '../test/inventory.ts';
+import { created, levels, openInstance, openInventory, said, mustBalance } from '../test/inventory.ts';
 import type { Line, Reservation } from './reservation.ts';
 import type { ReserveStock } from './reserve-stock.ts';
 
 let inventory: Awaited<ReturnType<typeof openInventory>>;
 beforeEach(async () => void (inventory = await openInventory()));
 afterEach(async () => {
-  expect(await unbalanced(inventory.db)).toEqual([]);
+  await mustBalance(inventory.db);
   await inventory[Symbol.asyncDispose]();
 });
 

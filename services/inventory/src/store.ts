@@ -24,7 +24,7 @@ export async function lockReservations(tx: Tx, orderIds: string[]): Promise<{ no
       FROM reservation WHERE order_id = ANY(${orderIds}) ORDER BY order_id FOR UPDATE
     ) AS held ON true`);
   if (rows[0] === undefined) throw new Error('the database has no clock');
-  return { now: rows[0].now, reservations: rows.flatMap(({ now: _, ...row }) => (row.orderId === null ? [] : [toReservation(row)])) };
+  return { now: rows[0].now, reservations: rows.flatMap((row) => (row.orderId === null ? [] : [toReservation(row)])) };
 }
 
 // Primary keys all: the stock and the changed reservations are locked already; new reservations are inserted by order id, the last
@@ -79,9 +79,10 @@ export async function readLevels(db: Queryable, skus: string[]): Promise<Stock[]
     FROM stock WHERE sku = ANY(${skus}) AND opened`);
 }
 
-export function toReservation({ state, releaseReason, lines, returns, ...row }: ReservationRow): Reservation {
+export function toReservation(row: ReservationRow): Reservation {
+  const { orderId, state, releaseReason, lines, returns, holdUntil, version, createTime, updateTime } = row;
   return {
-    ...row,
+    orderId, holdUntil, version, createTime, updateTime,
     state: state as Reservation['state'],
     releaseReason: releaseReason as Reservation['releaseReason'],
     lines: lines as Reservation['lines'],

@@ -61,12 +61,13 @@ export async function said(db: Database, but = 'inventory.stock_changed'): Promi
   return rows.map(({ subject }) => subject).filter((subject) => !subject.startsWith(but));
 }
 
-/** Skus whose ledger does not add up to their level, or whose holds don't to what is reserved: must be none. */
-export async function unbalanced(db: Database): Promise<unknown[]> {
-  return db.query(sql`
+/** Throws when a ledger does not add up to its level, or the holds don't to what is reserved. */
+export async function mustBalance(db: Database): Promise<void> {
+  const wrong = await db.query(sql`
     SELECT sku, on_hand, reserved, booked.on_hand_sum, booked.reserved_sum, held.units FROM stock
     LEFT JOIN (SELECT sku, sum(on_hand_delta) AS on_hand_sum, sum(reserved_delta) AS reserved_sum FROM movement GROUP BY sku) AS booked USING (sku)
     LEFT JOIN (SELECT line ->> 'sku' AS sku, sum((line ->> 'quantity')::int) AS units
       FROM reservation, jsonb_array_elements(lines) AS line WHERE state = 'HELD' GROUP BY 1) AS held USING (sku)
     WHERE on_hand <> coalesce(on_hand_sum, 0) OR reserved <> coalesce(reserved_sum, 0) OR reserved <> coalesce(units, 0)`);
+  if (wrong.length > 0) throw new Error(`unbalanced: ${JSON.stringify(wrong, (_key, value: unknown) => (typeof value === 'bigint' ? Number(value) : value))}`);
 }

@@ -1,11 +1,11 @@
 import type { Tx } from '@millrace/chassis/db';
 import { appendEvents } from '@millrace/chassis/outbox';
 import { created, type Opening } from './events.ts';
-import { completeDetails, newProduct, SkuExistsError, type Details, type Product } from './product.ts';
+import { newProduct, SkuExistsError, type Details, type Product } from './product.ts';
 import * as store from './store.ts';
 
 export async function createProduct(tx: Tx, sku: string, details: Details, opening: Opening): Promise<Product> {
-  const product = newProduct(sku, completeDetails(details), await store.clock(tx));
+  const product = newProduct(sku, details, await store.clock(tx));
   const added = await store.insert(tx, [product]);
   if (!added.has(sku)) throw new SkuExistsError(sku);
   await appendEvents(tx, [created(product, opening)]);

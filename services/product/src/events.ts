@@ -6,8 +6,8 @@ import type { Change, Product } from './product.ts';
 /** What the stock record opens with. */
 export type Opening = { initialStock: number; lowStockThreshold: number };
 
-export function created({ sku, revision, name, price }: Product, opening: Opening): OutgoingEvent {
-  return event(ProductCreatedSchema, { sku, version: revision, name, price, ...opening });
+export function created({ sku, revision, name, price }: Product, { initialStock, lowStockThreshold }: Opening): OutgoingEvent {
+  return event(ProductCreatedSchema, { sku, version: revision, name, price, initialStock, lowStockThreshold });
 }
 
 export function updated({ product: { sku, revision, name, price }, changedFields }: Change): OutgoingEvent {

@@ -15,7 +15,7 @@ const MAX_TOLD = 100;
 /** Tries of a batch whose new skus somebody else created in the same moment. */
 const MAX_TRIES = 3;
 
-export type ImportRow = { sku: string; details: Details; revision: number; opening: Opening } | { sku: string; refusal: string };
+export type ImportRow = { sku: string; details: Partial<Details>; revision: number; opening: Opening } | { sku: string; refusal: string };
 export type ImportFailure = { position: number; sku: string; message: string };
 export type ImportSummary = { created: number; updated: number; unchanged: number; failed: number; failures: ImportFailure[] };
 type Outcome = 'created' | 'updated' | 'unchanged' | { sku: string; message: string };
@@ -71,9 +71,9 @@ export function decideBatch(known: ReadonlyMap<string, Product>, rows: ImportRow
   const outcomes = rows.map((row): Outcome => {
     if ('refusal' in row) return { sku: row.sku, message: row.refusal };
     try {
-      const { sku, details, revision, opening } = row;
+      const { sku, revision, opening } = row;
+      const details = completeDetails(row.details);
       const current = changed.get(sku) ?? known.get(sku);
-      completeDetails(details);
       const change = current === undefined ? undefined : changeProduct(current, details, revision, now);
       if (change?.changedFields.length === 0) return 'unchanged';
       const product = change?.product ?? newProduct(sku, details, now);

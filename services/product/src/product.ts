@@ -37,6 +37,13 @@ export function archiveProduct(product: Product, now: Date): Product {
   return { ...product, state: 'ARCHIVED', revision: product.revision + 1, updateTime: now };
 }
 
+/** What was sent for a product, all of it. */
+export function completeDetails({ name, price, description = '', attributes = {}, imageUrl = '' }: Partial<Details>): Details {
+  if (!name) throw new InvalidFieldError('name must be set');
+  if (price === undefined) throw new InvalidFieldError('price must be set');
+  return { name, description, price, attributes, imageUrl };
+}
+
 /** The masked part of what was sent. */
 export function maskedChanges(sent: Partial<Details>, mask: readonly string[]): Partial<Details> {
   if (mask.length === 0) throw new InvalidUpdateMaskError('the update mask names no field');
@@ -45,14 +52,9 @@ export function maskedChanges(sent: Partial<Details>, mask: readonly string[]): 
     if (key === undefined) throw new InvalidUpdateMaskError(`"${path}" does not exist or can't be changed; allowed are ${[...FIELDS.keys()].join(', ')}`);
     return key;
   });
-  return completeDetails(Object.fromEntries(keys.map((key) => [key, sent[key]])), keys);
-}
-
-/** Refuses details without a name or a price. */
-export function completeDetails<T extends Partial<Details>>(details: T, keys: readonly (keyof Details)[] = ['name', 'price']): T {
-  if (keys.includes('name') && !details.name) throw new InvalidFieldError('name must be set');
-  if (keys.includes('price') && !details.price) throw new InvalidFieldError('price must be set');
-  return details;
+  if (keys.includes('name') && !sent.name) throw new InvalidFieldError('name must be set');
+  if (keys.includes('price') && sent.price === undefined) throw new InvalidFieldError('price must be set');
+  return Object.fromEntries(keys.map((key) => [key, sent[key]]));
 }
 
 function same(a: unknown, b: unknown): boolean {
@@ -61,7 +63,7 @@ function same(a: unknown, b: unknown): boolean {
 
 function canonical(value: unknown): string {
   if (typeof value !== 'object' || value === null) return String(value);
-  return JSON.stringify(Object.entries(value).map(([key, inner]) => [key, String(inner)]).sort());
+  return JSON.stringify(Object.entries(value).map(([key, inner]) => [key, String(inner)]).sort(([a = ''], [b = '']) => (a < b ? -1 : 1)));
 }
 
 export class ProductArchivedError extends Error {

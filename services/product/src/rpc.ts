@@ -1,18 +1,19 @@
 // ProductService on the wire: translates, and runs each change once per request id.
 import { create, type DescMessage, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
-import type { GenMessage } from '@bufbuild/protobuf/codegenv2';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ConnectRouter, HandlerContext } from '@connectrpc/connect';
 import { callerOf } from '@millrace/chassis/auth';
 import type { Database, Tx } from '@millrace/chassis/db';
+import { errorInfo } from '@millrace/chassis/errors';
 import { remember } from '@millrace/chassis/requests';
+import { validate } from '@millrace/chassis/validation';
 import type { PrismaClient } from '@millrace/gen/prisma/product/client.ts';
-import { ProductState, ProductService, type ImportProductsRequest, type Product as ProductMessage, type ProductSchema } from '@millrace/gen/millrace/product/v1/product_pb.js';
+import { ImportProductsRequestSchema, ProductState, ProductService, type ImportProductsRequest, type Product as ProductMessage, type ProductSchema } from '@millrace/gen/millrace/product/v1/product_pb.js';
 import { archiveProduct } from './archive-product.ts';
 import { createProduct } from './create-product.ts';
 import { importProducts, type ImportRow } from './import-products.ts';
 import { listProducts } from './list-products.ts';
-import { maskedChanges, ProductNotFoundError, type Details, type Product } from './product.ts';
+import { completeDetails, maskedChanges, ProductNotFoundError, type Details, type Product } from './product.ts';
 import { batchGet } from './store.ts';
 import { updateProduct } from './update-product.ts';
 
@@ -31,7 +32,7 @@ export function productRoutes(db: Database, prisma: PrismaClient): (router: Conn
       createProduct: (request, context) =>
         once(method.createProduct, request, context, async (tx) => {
           const { sku, details } = readProduct(request.product);
-          return { product: productMessage(await createProduct(tx, sku, details, request)) };
+          return { product: productMessage(await createProduct(tx, sku, completeDetails(details), request)) };
         }),
       updateProduct: (request, context) =>
         once(method.updateProduct, request, context, async (tx) => {
@@ -57,15 +58,28 @@ export function productRoutes(db: Database, prisma: PrismaClient): (router: Conn
     });
 }
 
+/** One bad row must not end an import, so each is checked here. */
 async function* readRows(requests: AsyncIterable<ImportProductsRequest>): AsyncIterable<ImportRow> {
-  for await (const { product, ...opening } of requests) yield { ...readProduct(product), opening };
+  for await (const request of requests) yield readRow(request);
+}
+
+function readRow(request: ImportProductsRequest): ImportRow {
+  try {
+    validate(ImportProductsRequestSchema, request);
+    return { ...readProduct(request.product), opening: request };
+  } catch (error) {
+    const known = errorInfo(error);
+    if (known === undefined) throw error;
+    return { sku: request.product?.sku ?? '', refusal: (error as Error).message };
+  }
 }
 
 /** What a caller may set; a price that is missing stays missing, for the rules to judge. */
-function readProduct(product: ProductMessage | undefined): { sku: string; details: Details; revision: number } {
+function readProduct(product: ProductMessage | undefined): { sku: string; details: Partial<Details>; revision: number } {
   if (product === undefined) throw new Error('validation lets no request without a product through');
   const { sku, name, description, price, attributes, imageUrl, revision } = product;
-  return { sku, details: { name, description, price: price as Details['price'], attributes, imageUrl }, revision };
+  const plainPrice = price && { currencyCode: price.currencyCode, minorUnits: price.minorUnits };
+  return { sku, details: { name, description, price: plainPrice, attributes, imageUrl }, revision };
 }
 
 export function productMessage({ state, createTime, updateTime, ...same }: Product): MessageInitShape<typeof ProductSchema> {
