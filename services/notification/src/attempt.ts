@@ -1,7 +1,7 @@
 // What mails and text messages have in common when they are due: may it go, what does it say, what does the outcome mean.
 
 import { backoff } from '@millrace/chassis/backoff';
-import { type Fact, LOOK_UP_SOON_MS, type Outcome, verdict } from './notification.ts';
+import { type Fact, LAG_AFTER_ANSWER_MS, LAG_WITHOUT_ANSWER_MS, LOOK_UP_SOON_MS, type Outcome, verdict, withoutAddresses } from './notification.ts';
 import type { Due } from './store.ts';
 import type { Letter } from './templates/render.ts';
 
@@ -35,20 +35,21 @@ export function isLate(due: Due): boolean {
 }
 
 export function notSent(due: Due): Fact {
-  return { type: 'not_sent', attempt: due.attempt };
+  return { type: 'not_sent', attempt: due.attempt, pauseMs: 0 };
 }
 
+/** Providers quote addresses; from here on they are gone. */
 export function factOf(outcome: Outcome, due: Due): Fact {
+  if (outcome.type === 'sent') return outcome;
+  const common = { attempt: due.attempt, error: withoutAddresses(outcome.error) };
   switch (outcome.type) {
-    case 'sent':
-      return outcome;
     case 'failed':
     case 'suppressed':
-      return { ...outcome, attempt: due.attempt };
+      return { type: outcome.type, ...common };
     case 'delayed':
-      return { type: 'delayed', attempt: due.attempt, error: outcome.error, pauseMs: Math.max(outcome.pauseMs ?? 0, retryPause(due)) };
+      return { type: 'delayed', ...common, pauseMs: Math.max(outcome.pauseMs ?? 0, retryPause(due)) };
     case 'unknown':
-      return { type: 'unknown', attempt: due.attempt, error: outcome.error, pauseMs: LOOK_UP_SOON_MS };
+      return { type: 'unknown', ...common, pauseMs: LOOK_UP_SOON_MS, lagMs: outcome.answered ? LAG_AFTER_ANSWER_MS : LAG_WITHOUT_ANSWER_MS };
     default:
       return outcome satisfies never;
   }
@@ -56,10 +57,10 @@ export function factOf(outcome: Outcome, due: Due): Fact {
 
 /** A template that fails on one order's data is our defect: the message waits for the repair like for a provider. */
 export function unwritable(error: unknown, due: Due): Fact {
-  return { type: 'delayed', attempt: due.attempt, error: `could not be written: ${(error as Error).message}`, pauseMs: retryPause(due) };
+  return { type: 'delayed', attempt: due.attempt, error: withoutAddresses(`could not be written: ${(error as Error).message}`), pauseMs: retryPause(due) };
 }
 
-function retryPause(due: Due): number {
+export function retryPause(due: Due): number {
   return backoff(due.attempt, { baseMs: RETRY_BASE_MS, maxMs: RETRY_MAX_MS });
 }
 

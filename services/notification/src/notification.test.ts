@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decide, type Fact, KINDS, type Kind, MAX_ATTEMPTS, messagesFor, type News, oneLine, type Standing, verdict, withoutAddresses } from './notification.ts';
+import { afterFailedLookUp, afterLookUp, decide, type Fact, KINDS, type Kind, MAX_ATTEMPTS, messagesFor, type News, oneLine, type Standing, verdict, withoutAddresses } from './notification.ts';
 
 const ADMINS = ['a@shop.example', 'b@shop.example'];
 const fresh: Standing = { state: 'pending', version: 1, attempts: 1, sending: true };
@@ -84,7 +84,7 @@ describe('what becomes of a message', () => {
       fc.constantFrom(...providerFacts),
       fc.record({ type: fc.constantFrom('failed' as const, 'suppressed' as const), attempt: fc.integer({ min: 1, max: 2 }), error: fc.constant('no') }),
       fc.record({ type: fc.constantFrom('delayed' as const, 'unknown' as const), attempt: fc.integer({ min: 1, max: 2 }), error: fc.constant('no'), pauseMs: fc.constant(5) }),
-      fc.record({ type: fc.constant('not_sent' as const), attempt: fc.integer({ min: 1, max: 2 }) }),
+      fc.record({ type: fc.constantFrom('not_sent' as const, 'waiting' as const), attempt: fc.integer({ min: 1, max: 2 }), pauseMs: fc.constant(5) }),
     );
     fc.assert(
       fc.property(fc.array(anyFact, { maxLength: 30 }), (facts) => {
@@ -103,14 +103,14 @@ describe('what becomes of a message', () => {
   it('ignores a report of an older attempt, but not that it was sent', () => {
     const second = { ...fresh, attempts: 2 };
     expect(decide(second, { type: 'delayed', attempt: 1, error: 'x', pauseMs: 1 })).toBeUndefined();
-    expect(decide(second, { type: 'not_sent', attempt: 1 })).toBeUndefined();
+    expect(decide(second, { type: 'not_sent', attempt: 1, pauseMs: 0 })).toBeUndefined();
     expect(decide(second, { type: 'sent', providerMessageId: 'm1' })?.state).toBe('sent');
   });
 
   it('stays "sending" when the outcome is unknown, so that it is looked up before it is sent again', () => {
     const unknown = decide(fresh, { type: 'unknown', attempt: 1, error: 'timeout', pauseMs: 2_000 });
     expect(unknown).toMatchObject({ state: 'pending', sending: true, attempts: 1, pauseMs: 2_000 });
-    expect(decide(unknown as Standing, { type: 'not_sent', attempt: 1 })).toMatchObject({ state: 'pending', sending: false, pauseMs: 0 });
+    expect(decide(unknown as Standing, { type: 'not_sent', attempt: 1, pauseMs: 0 })).toMatchObject({ state: 'pending', sending: false, pauseMs: 0 });
   });
 
   it('fails after the last attempt', () => {
@@ -118,8 +118,29 @@ describe('what becomes of a message', () => {
     expect(decide({ ...fresh, attempts: 3 }, { type: 'delayed', attempt: 3, error: 'busy', pauseMs: 1 })).toMatchObject({ state: 'pending', sending: false });
   });
 
+  it('fails when it was tried too often, also when nobody ever refused it', () => {
+    expect(decide({ ...fresh, attempts: MAX_ATTEMPTS }, { type: 'not_sent', attempt: MAX_ATTEMPTS, pauseMs: 0 })).toMatchObject({ state: 'failed', error: 'tried too often' });
+  });
+
   it('does not count a wait for the customer as an attempt', () => {
     expect(decide(fresh, { type: 'waiting', attempt: 1, pauseMs: 9 })).toMatchObject({ state: 'pending', sending: false, attempts: 0, pauseMs: 9 });
+  });
+});
+
+describe('a look-up', () => {
+  it.each([
+    ['that finds the message', 'm1', 60_000, { type: 'sent', providerMessageId: 'm1' }],
+    ['that finds nothing yet: the provider may be late', undefined, 60_000, { type: 'unknown', pauseMs: 15_000 }],
+    ['that finds nothing shortly before the end of the wait', undefined, 4_000, { type: 'unknown', pauseMs: 4_000 }],
+    ['that finds nothing in the end', undefined, 0, { type: 'not_sent', pauseMs: 7 }],
+  ])('%s', (_title, found, lagMs, fact) => {
+    expect(afterLookUp(found, { attempt: 1, lagMs }, 7)).toMatchObject(fact);
+  });
+
+  it('that fails is repeated ever more rarely, for a day', () => {
+    const pauses = [0, 5_000, 60_000, 3_600_000].map((doubtMs) => afterFailedLookUp({ attempt: 1, doubtMs }));
+    expect(pauses.map((fact) => ('pauseMs' in fact ? fact.pauseMs : 'over'))).toEqual([2_000, 5_000, 60_000, 600_000]);
+    expect(afterFailedLookUp({ attempt: 1, doubtMs: 25 * 3_600_000 }).type).toBe('failed');
   });
 });
 

@@ -27,13 +27,17 @@ export const KINDS = {
 export const MAX_ATTEMPTS = 17;
 /** Events of one order cross, but not by days: then its first one is lost or in the dead letters. */
 export const CONTACT_PATIENCE_MS = 24 * 3_600_000;
-/** A provider may list a message late: only after this long is "not found" taken to mean "not sent". */
-export const LOOK_UP_LAG_MS = 20_000;
+/** A provider may list a message late: only this long after its answer is "not found" taken to mean "not sent". */
+export const LAG_AFTER_ANSWER_MS = 10_000;
+/** When it never answered it may be slow and still at it. */
+export const LAG_WITHOUT_ANSWER_MS = 60_000;
 /** If nobody can say for so long whether a message was sent, it is not sent again. */
 export const DOUBT_PATIENCE_MS = 24 * 3_600_000;
 /** An unknown outcome is looked up this soon: mostly the message is there. */
 export const LOOK_UP_SOON_MS = 2_000;
-const LOOK_UP_PAUSE_MAX_MS = 10 * 60_000;
+/** Meanwhile it is looked up this often. */
+const LOOK_UP_PAUSE_MS = 15_000;
+const FAILED_LOOK_UP_PAUSE_MAX_MS = 10 * 60_000;
 
 /** The messages that a piece of news is to become: one per channel for the buyer, one per address for the admins. */
 export function messagesFor(news: News, admins: readonly string[]): Message[] {
@@ -75,14 +79,15 @@ export function decide(now: Standing, fact: Fact): Step | undefined {
     case 'failed':
     case 'suppressed':
       return current(now, fact.attempt) ? { ...stay, ...reach(now, fact.type), error: fact.error } : undefined;
-    case 'delayed':
-      if (!current(now, fact.attempt)) return undefined;
-      if (now.attempts >= MAX_ATTEMPTS) return { ...stay, ...reach(now, 'failed'), error: fact.error };
-      return { ...stay, sending: false, pauseMs: fact.pauseMs, error: fact.error };
-    case 'unknown':
-      return current(now, fact.attempt) ? { ...stay, pauseMs: fact.pauseMs, error: fact.error } : undefined;
     case 'not_sent':
-      return current(now, fact.attempt) ? { ...stay, sending: false } : undefined;
+    case 'delayed': {
+      if (!current(now, fact.attempt)) return undefined;
+      const error = fact.type === 'delayed' ? fact.error : '';
+      if (now.attempts >= MAX_ATTEMPTS) return { ...stay, ...reach(now, 'failed'), error: error || 'tried too often' };
+      return { ...stay, sending: false, pauseMs: fact.pauseMs, error };
+    }
+    case 'unknown':
+      return current(now, fact.attempt) ? { ...stay, pauseMs: fact.pauseMs, error: fact.error, lagMs: fact.lagMs } : undefined;
     case 'waiting':
       return current(now, fact.attempt) ? { ...stay, sending: false, attempts: now.attempts - 1, pauseMs: fact.pauseMs } : undefined;
     default:
@@ -90,17 +95,17 @@ export function decide(now: Standing, fact: Fact): Step | undefined {
   }
 }
 
-/** What a look-up says about a message whose sending had no answer. `doubtMs`: since it was tried. */
-export function afterLookUp(found: string | undefined, doubtMs: number, attempt: number): Fact {
+/** What a look-up says about a message whose sending had no answer. `lagMs`: how long "not found" does not count yet. */
+export function afterLookUp(found: string | undefined, due: { attempt: number; lagMs: number }, retryPauseMs: number): Fact {
   if (found !== undefined) return { type: 'sent', providerMessageId: found };
-  if (doubtMs >= LOOK_UP_LAG_MS) return { type: 'not_sent', attempt };
-  return { type: 'unknown', attempt, error: '', pauseMs: LOOK_UP_LAG_MS - doubtMs };
+  if (due.lagMs <= 0) return { type: 'not_sent', attempt: due.attempt, pauseMs: retryPauseMs };
+  return { type: 'unknown', attempt: due.attempt, error: '', pauseMs: Math.min(due.lagMs, LOOK_UP_PAUSE_MS) };
 }
 
 /** What to do when not even the look-up works: ask ever more rarely and in the end rather tell nobody than somebody twice. */
-export function afterFailedLookUp(doubtMs: number, attempt: number): Fact {
+export function afterFailedLookUp({ attempt, doubtMs }: { attempt: number; doubtMs: number }): Fact {
   if (doubtMs >= DOUBT_PATIENCE_MS) return { type: 'failed', attempt, error: 'the provider never said whether it had taken the message' };
-  return { type: 'unknown', attempt, error: '', pauseMs: Math.min(Math.max(doubtMs, LOOK_UP_SOON_MS), LOOK_UP_PAUSE_MAX_MS) };
+  return { type: 'unknown', attempt, error: '', pauseMs: Math.min(Math.max(doubtMs, LOOK_UP_SOON_MS), FAILED_LOOK_UP_PAUSE_MAX_MS) };
 }
 
 function current(now: Standing, attempt: number): boolean {
@@ -143,7 +148,8 @@ export type Message = { dedupeKey: string; orderId: string; kind: Kind; channel:
 
 /** `sending`: a call may be under way, or nobody knows how it ended. */
 export type Standing = { state: State; version: number; attempts: number; sending: boolean };
-export type Step = Standing & { pauseMs: number; error: string; said: Said[] };
+/** `lagMs`: set when it changes how long "not found" does not count. */
+export type Step = Standing & { pauseMs: number; error: string; said: Said[]; lagMs?: number | undefined };
 export type Verdict = { type: 'send' } | { type: 'wait' } | { type: 'suppressed' | 'failed'; error: string };
 
 /** What a provider answered to one message. */
@@ -153,13 +159,13 @@ export type Outcome =
   | { type: 'failed' | 'suppressed'; error: string }
   /** Surely not taken; worth another try. `pauseMs`: the provider's own wish. */
   | { type: 'delayed'; error: string; pauseMs?: number }
-  /** Perhaps taken. */
-  | { type: 'unknown'; error: string };
+  /** Perhaps taken; `answered`: the provider has finished with it. */
+  | { type: 'unknown'; error: string; answered: boolean };
 
 export type Fact =
   | { type: 'sent' | 'delivered'; providerMessageId: string }
   | { type: 'bounced'; providerMessageId: string; bounceType: string }
   | { type: 'failed' | 'suppressed'; attempt: number; error: string }
-  | { type: 'delayed' | 'unknown'; attempt: number; error: string; pauseMs: number }
-  | { type: 'not_sent'; attempt: number }
-  | { type: 'waiting'; attempt: number; pauseMs: number };
+  | { type: 'delayed'; attempt: number; error: string; pauseMs: number }
+  | { type: 'unknown'; attempt: number; error: string; pauseMs: number; lagMs?: number }
+  | { type: 'not_sent' | 'waiting'; attempt: number; pauseMs: number };

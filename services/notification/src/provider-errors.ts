@@ -13,7 +13,7 @@ const TWILIO_OPTED_OUT = 21610;
 /** One message of a batch that Postmark answered. */
 export function postmarkOutcome(answer: { ErrorCode: number; Message: string; MessageID?: string }): Outcome {
   const error = `Postmark ${answer.ErrorCode}: ${answer.Message}`;
-  if (answer.ErrorCode === 0) return answer.MessageID ? { type: 'sent', providerMessageId: answer.MessageID } : { type: 'unknown', error: 'Postmark named no message id' };
+  if (answer.ErrorCode === 0) return answer.MessageID ? { type: 'sent', providerMessageId: answer.MessageID } : { type: 'unknown', error: 'Postmark named no message id', answered: true };
   if (answer.ErrorCode === POSTMARK_INACTIVE) return { type: 'suppressed', error };
   return POSTMARK_PERMANENT.includes(answer.ErrorCode) ? { type: 'failed', error } : { type: 'delayed', error };
 }
@@ -23,7 +23,7 @@ export function callOutcome(provider: string, status: number, message: string): 
   const error = `${provider} ${status || 'without answer'}: ${message}`;
   // 503 and everything of the 400s come before a message is taken; 500, 502 and 504 may come after.
   const refused = status === 503 || (status >= 400 && status < 500 && status !== 408);
-  return refused ? { type: 'delayed', error } : { type: 'unknown', error };
+  return refused ? { type: 'delayed', error } : { type: 'unknown', error, answered: status >= 500 };
 }
 
 /** Twilio's refusal of a message: what is wrong with the message is final, what is wrong with the account or the moment is not. */

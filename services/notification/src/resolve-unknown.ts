@@ -2,7 +2,7 @@
 
 import type { Log } from '@millrace/chassis/log';
 import { createRunner, type Loop } from '@millrace/chassis/loop';
-import { letterOf } from './attempt.ts';
+import { letterOf, retryPause } from './attempt.ts';
 import { afterFailedLookUp, afterLookUp, type Channel } from './notification.ts';
 import type { Postmark } from './postmark.ts';
 import type { Due, Report, Store } from './store.ts';
@@ -38,14 +38,14 @@ function resolveUnknown(channel: Channel, { store, report, log }: Parts, find: F
     claim: (limit) => store.claimDoubtful(channel, limit),
     async work(claimed) {
       for (const due of claimed) {
-        const { notificationId, attempt, doubtMs } = due;
+        const { notificationId } = due;
         try {
           const { providerMessageId, subject = '' } = await find(due);
-          await report({ notificationId, fact: afterLookUp(providerMessageId, doubtMs, attempt), subject });
-          log.info({ channel, notificationId, found: providerMessageId !== undefined, doubtMs: Math.round(doubtMs) }, 'an unknown outcome was looked up');
+          await report({ notificationId, fact: afterLookUp(providerMessageId, due, retryPause(due)), subject });
+          log.info({ channel, notificationId, found: providerMessageId !== undefined, doubtMs: Math.round(due.doubtMs) }, 'an unknown outcome was looked up');
         } catch (error) {
           log.warn({ err: error, channel, notificationId }, 'a look-up failed');
-          await report({ notificationId, fact: afterFailedLookUp(doubtMs, attempt) });
+          await report({ notificationId, fact: afterFailedLookUp(due) });
         }
       }
     },

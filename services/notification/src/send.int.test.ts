@@ -71,6 +71,9 @@ test('a sender that died before the call has mailed nothing, and its mail goes o
   expect(await standing(order), 'a provider may list a message late').toEqual(['email pending sending']);
   await hurry();
   await settle();
+  expect(await standing(order)).toEqual(['email pending']);
+  await hurry();
+  await settle();
   expect(await standing(order)).toEqual(['email sent']);
   expect(await providers.mails(order)).toHaveLength(1);
 });
@@ -244,9 +247,9 @@ async function settle(): Promise<void> {
   for (const loop of [...loops.lookUps, loops.mails, loops.texts]) await loop.drain();
 }
 
-/** A minute passes. */
+/** A minute passes, and whoever pauses longer comes back too. */
 async function hurry(): Promise<void> {
-  await db.query(sql`UPDATE notification SET due_time = now(), sending_time = sending_time - interval '1 minute' WHERE state = 'pending'`);
+  await db.query(sql`UPDATE notification SET due_time = now(), sending_time = sending_time - interval '1 minute', resend_time = resend_time - interval '1 minute' WHERE state = 'pending'`);
 }
 
 async function unsettled(): Promise<number> {

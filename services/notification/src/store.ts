@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { type Database, sql, type Tx } from '@millrace/chassis/db';
 import { appendEvents } from '@millrace/chassis/outbox';
-import { type Channel, decide, type Details, type Fact, type Kind, type Message, type Standing, withoutAddresses } from './notification.ts';
+import { type Channel, decide, type Details, type Fact, type Kind, type Message, type Standing } from './notification.ts';
 import type { OrderView } from './templates/render.ts';
 import { eventOf } from './wire.ts';
 
@@ -62,9 +62,9 @@ export function createStore(db: Database) {
           WHERE n.state = 'pending' AND n.channel = ${channel} AND NOT n.sending AND n.due_time <= now()
           ORDER BY n.due_time LIMIT ${limit} FOR UPDATE OF n SKIP LOCKED)
         UPDATE notification n SET sending = true, sending_time = now(), attempts = n.attempts + 1, due_time = now() + ${LEASE_MS} * interval '1 ms',
-          recipient = CASE WHEN n.recipient <> '' THEN n.recipient WHEN n.channel = 'email' THEN coalesce(due.email, '') ELSE coalesce(due.phone, '') END
+          resend_time = now() + ${LEASE_MS} * interval '1 ms', recipient = CASE WHEN n.recipient <> '' THEN n.recipient WHEN n.channel = 'email' THEN coalesce(due.email, '') ELSE coalesce(due.phone, '') END
         FROM due WHERE n.notification_id = due.notification_id
-        RETURNING n.notification_id, n.order_id, n.kind, n.channel, n.recipient, n.details, n.attempts, n.sending_time, (extract(epoch FROM now() - n.create_time) * 1000)::float8 AS age_ms, 0::float8 AS doubt_ms,
+        RETURNING n.notification_id, n.order_id, n.kind, n.channel, n.recipient, n.details, n.attempts, n.sending_time, (extract(epoch FROM now() - n.create_time) * 1000)::float8 AS age_ms, 0::float8 AS doubt_ms, 0::float8 AS lag_ms,
           due.known, due.name, due.lines, due.total, due.currency, due.email_enabled, due.sms_enabled, due.locale`);
       return rows.map((row) => dueOf(row, claimedAt));
     },
@@ -81,7 +81,8 @@ export function createStore(db: Database) {
         UPDATE notification n SET due_time = now() + ${LEASE_MS} * interval '1 ms'
         FROM due WHERE n.notification_id = due.notification_id
         RETURNING n.notification_id, n.order_id, n.kind, n.channel, n.recipient, n.details, n.attempts, n.sending_time, (extract(epoch FROM now() - n.create_time) * 1000)::float8 AS age_ms,
-          (extract(epoch FROM now() - n.sending_time) * 1000)::float8 AS doubt_ms, due.known, due.name, due.lines, due.total, due.currency, due.email_enabled, due.sms_enabled, due.locale`);
+          (extract(epoch FROM now() - n.sending_time) * 1000)::float8 AS doubt_ms, (extract(epoch FROM n.resend_time - now()) * 1000)::float8 AS lag_ms,
+          due.known, due.name, due.lines, due.total, due.currency, due.email_enabled, due.sms_enabled, due.locale`);
       return rows.map((row) => dueOf(row, claimedAt));
     },
 
@@ -98,18 +99,22 @@ async function settle(tx: Tx, reports: Report[]): Promise<void> {
     SELECT notification_id, order_id, kind, channel, state, version, attempts, sending, provider_message_id, last_error FROM notification
     WHERE notification_id = ANY(${reports.map((report) => report.notificationId)}::text[]) ORDER BY notification_id FOR UPDATE`);
   const known = new Map(rows.map((row) => [row.notification_id, row]));
-  const changed = new Map<string, StandingRow & { pause_ms: number; subject: string }>();
+  const changed = new Map<string, StandingRow & { pause_ms: number; lag_ms: number | null; subject: string }>();
   const events = [];
   for (const { notificationId, fact, subject } of reports) {
     const row = changed.get(notificationId) ?? known.get(notificationId);
     const step = row && decide(row, fact);
     if (!row || !step) continue;
-    const error = withoutAddresses(fact.type === 'bounced' ? `came back: ${fact.bounceType}` : step.error);
-    const { said, pauseMs, error: _error, ...standing } = step;
+    const error = fact.type === 'bounced' ? `came back: ${fact.bounceType}` : step.error;
+    const { said, state, version, attempts, sending } = step;
     const next = {
       ...row,
-      ...standing,
-      pause_ms: pauseMs,
+      state,
+      version,
+      attempts,
+      sending,
+      pause_ms: step.pauseMs,
+      lag_ms: step.lagMs ?? null,
       subject: subject ?? '',
       last_error: error || row.last_error,
       provider_message_id: 'providerMessageId' in fact ? fact.providerMessageId : row.provider_message_id,
@@ -123,10 +128,11 @@ async function settle(tx: Tx, reports: Report[]): Promise<void> {
   await tx.query(sql`
     UPDATE notification n SET state = c.state, version = c.version, attempts = c.attempts, sending = c.sending, provider_message_id = c.provider_message_id, last_error = c.last_error,
       subject = CASE WHEN c.subject = '' THEN n.subject ELSE c.subject END, due_time = now() + c.pause_ms * interval '1 ms',
-      send_time = CASE WHEN c.state IN ('sent', 'delivered', 'bounced') THEN coalesce(n.send_time, now()) END
+      resend_time = coalesce(now() + c.lag_ms * interval '1 ms', n.resend_time), send_time = CASE WHEN c.state IN ('sent', 'delivered', 'bounced') THEN coalesce(n.send_time, now()) END
     FROM unnest(${next.map((row) => row.notification_id)}::text[], ${next.map((row) => row.state)}::text[], ${next.map((row) => row.version)}::int[], ${next.map((row) => row.attempts)}::int[],
       ${next.map((row) => row.sending)}::bool[], ${next.map((row) => row.provider_message_id)}::text[], ${next.map((row) => row.last_error)}::text[], ${next.map((row) => row.subject)}::text[],
-      ${next.map((row) => row.pause_ms)}::float8[]) AS c (notification_id, state, version, attempts, sending, provider_message_id, last_error, subject, pause_ms)
+      ${next.map((row) => row.pause_ms)}::float8[], ${next.map((row) => row.lag_ms)}::float8[])
+      AS c (notification_id, state, version, attempts, sending, provider_message_id, last_error, subject, pause_ms, lag_ms)
     WHERE n.notification_id = c.notification_id`);
   await appendEvents(tx, events);
 }
@@ -149,6 +155,7 @@ function dueOf(row: DueRow, claimedAt: number): Due {
     ageMs: row.age_ms,
     sendingTime: row.sending_time,
     doubtMs: row.doubt_ms,
+    lagMs: row.lag_ms,
     claimedAt,
     known: row.known,
     wanted: wanted ?? true,
@@ -175,6 +182,8 @@ export type Due = {
   sendingTime: Date;
   /** Since it was last tried. */
   doubtMs: number;
+  /** How long "not found" does not mean "not sent" yet. */
+  lagMs: number;
   claimedAt: number;
   known: boolean;
   wanted: boolean;
@@ -195,6 +204,7 @@ type DueRow = {
   sending_time: Date;
   age_ms: number;
   doubt_ms: number;
+  lag_ms: number;
   known: boolean;
   name: string | null;
   lines: OrderView['lines'] | null;

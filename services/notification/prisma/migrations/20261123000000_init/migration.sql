@@ -12,6 +12,7 @@ CREATE TABLE "notification" (
     "attempts" INTEGER NOT NULL DEFAULT 0,
     "sending" BOOLEAN NOT NULL DEFAULT false,
     "sending_time" TIMESTAMPTZ(3),
+    "resend_time" TIMESTAMPTZ(3),
     "due_time" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "provider_message_id" TEXT NOT NULL DEFAULT '',
     "last_error" TEXT NOT NULL DEFAULT '',
@@ -23,7 +24,7 @@ CREATE TABLE "notification" (
     CONSTRAINT "notification_state" CHECK ("state" IN ('pending', 'sent', 'delivered', 'bounced', 'failed', 'suppressed')),
     CONSTRAINT "notification_counts" CHECK ("attempts" >= 0 AND "version" >= 1),
     -- Only what is to be sent can be under way.
-    CONSTRAINT "notification_sending" CHECK (NOT "sending" OR ("state" = 'pending' AND "sending_time" IS NOT NULL)),
+    CONSTRAINT "notification_sending" CHECK (NOT "sending" OR ("state" = 'pending' AND "sending_time" IS NOT NULL AND "resend_time" IS NOT NULL)),
     CONSTRAINT "notification_sent" CHECK ("state" NOT IN ('sent', 'delivered', 'bounced') OR "send_time" IS NOT NULL)
 );
 -- One message per order, kind and channel.
