@@ -39,7 +39,8 @@ export function orderReactions(record: Recorder): Reaction[] {
     payment(PaymentFailedSchema, ({ payment }) => `Payment failed: ${payment?.failureMessage || payment?.failureCode || 'no reason given'}`),
     payment(PaymentActionRequiredSchema, () => 'The buyer has to confirm the payment with their bank'),
     payment(PaymentCancelledSchema, () => 'The payment was cancelled: nothing will be captured'),
-    payment(PaymentRefundedSchema, ({ refundAmount }) => `Given back: ${said(refundAmount)}`, ({ refundId, refundAmount }) => ({ refund_id: refundId, refund_amount: `${refundAmount?.minorUnits ?? 0}` })),
+    payment(PaymentRefundedSchema, ({ refundAmount }) => (refundAmount?.minorUnits ? `Given back: ${said(refundAmount)}` : 'A refund was refused by the provider'),
+      ({ refundId, refundAmount }) => ({ refund_id: refundId, refund_amount: `${refundAmount?.minorUnits ?? 0}` })),
     payment(PaymentDisputedSchema, ({ closed, reason }) => (closed ? 'The dispute is closed' : `The buyer's bank disputes it: ${reason}`),
       ({ providerDisputeId, reason, closed }) => ({ provider_dispute_id: providerDisputeId, reason, closed: `${closed}` })),
     stock(StockCommittedSchema, { kind: 'stock_committed' }, 'Its stock is sold'),
@@ -53,11 +54,11 @@ export function orderReactions(record: Recorder): Reaction[] {
 }
 
 type Detail = Record<string, string>;
-type PaymentEvent = Message & { orderId: string; version: number; payment?: PaymentSnapshot; refundId?: string };
+type PaymentEvent = Message & { orderId: string; version: number; payment?: PaymentSnapshot; refundId?: string; refundAmount?: Money };
 type StockEvent = Message & { orderId: string; lines: { sku: string; quantity: number }[] };
 type MessageEvent = { notificationId: string; kind: NotificationKind; channel: NotificationChannel };
 
-function paymentFact({ version, payment, refundId }: PaymentEvent): Fact {
+function paymentFact({ version, payment, refundId, refundAmount }: PaymentEvent): Fact {
   if (payment === undefined) throw new Error('a payment event without its payment');
   const known = PaymentState[payment.state];
   // Not guessed: as a dead letter it can be replayed when this service knows the state too.
@@ -65,7 +66,8 @@ function paymentFact({ version, payment, refundId }: PaymentEvent): Fact {
   const amount = (value: Money | undefined) => value?.minorUnits ?? 0n;
   const { disputed } = payment;
   return {
-    kind: 'payment', refundId,
+    kind: 'payment',
+    refund: refundId ? { refundId, given: amount(refundAmount) > 0n } : undefined,
     payment: { version, state: known as Payment['state'], captured: amount(payment.captured), refunded: amount(payment.refunded), refundPending: amount(payment.refundPending), disputed },
   };
 }

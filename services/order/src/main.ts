@@ -6,6 +6,7 @@ import { openDatabase } from '@millrace/chassis/db';
 import { createLog } from '@millrace/chassis/log';
 import { runProcess } from '@millrace/chassis/process';
 import { runService, type Running } from '@millrace/chassis/service';
+import { warmUpValidation } from '@millrace/chassis/validation';
 import { InventoryService } from '@millrace/gen/millrace/inventory/v1/inventory_pb.js';
 import { OrderService } from '@millrace/gen/millrace/order/v1/order_pb.js';
 import { ProductService } from '@millrace/gen/millrace/product/v1/product_pb.js';
@@ -50,6 +51,7 @@ export async function startOrder(env: Env, signal: AbortSignal, given?: Neighbou
       reactions: orderReactions(record),
       loops: [expireOrders(db, record, log)],
       async warmUp() {
+        warmUpValidation([OrderService]);
         for (let i = 0; i < WARM_UP_ROUNDS; i += 1) await findPlaced(db, [{ placedBy: '', requestId: '' }]);
       },
       close: () => prisma.$disconnect(),

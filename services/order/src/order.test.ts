@@ -16,7 +16,7 @@ function order(change: Partial<Order> = {}): Order {
   return { ...placed, ...change };
 }
 
-const payment = (snapshot: Partial<Payment>, refundId?: string): Fact => ({ kind: 'payment', payment: { ...paid, ...snapshot }, refundId });
+const payment = (snapshot: Partial<Payment>, refundId?: string, given = true): Fact => ({ kind: 'payment', payment: { ...paid, ...snapshot }, refund: refundId ? { refundId, given } : undefined });
 const tell = (start: Order, facts: Fact[]): Order => facts.reduce((now, fact) => hear(now, fact, NOW), start);
 const confirmed = () => tell(order(), [payment({}), { kind: 'stock_committed' }]);
 const reasonOf = (act: () => unknown): string => {
@@ -142,6 +142,13 @@ describe('a refund', () => {
     const asked = requestRefund(confirmed(), 'r1', { amount: 1_000n, lines: [] }, NOW);
     const news = [payment({ version: 4, refundPending: 1_000n }), payment({ version: 5, refunded: 1_000n }, 'r1')];
     for (const facts of [news, news.toReversed()]) expect(tell(asked, facts).paymentState).toBe('PARTIALLY_REFUNDED');
+  });
+
+  test('that the provider refused is over, and its lines may be refunded again', () => {
+    const lines = [{ sku: 'mug', quantity: 2 }];
+    const refused = hear(requestRefund(confirmed(), 'r1', { lines }, NOW), payment({ version: 4 }, 'r1', false), NOW);
+    expect(refused).toMatchObject({ paymentState: 'PAID', refunds: [{ open: false }] });
+    expect(requestRefund(refused, 'r2', { lines }, NOW).refunds[1]).toMatchObject({ amount: 3_000n, open: true });
   });
 });
 

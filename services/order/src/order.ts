@@ -59,7 +59,7 @@ export type Order = {
 
 /** What another service says about an order. */
 export type Fact =
-  | { kind: 'payment'; payment: Payment; refundId?: string }
+  | { kind: 'payment'; payment: Payment; refund?: { refundId: string; given: boolean } }
   | { kind: 'stock_committed' }
   | { kind: 'shortfall' };
 
@@ -115,9 +115,8 @@ export function hear(order: Order, fact: Fact, now: Date): Order {
   switch (fact.kind) {
     case 'payment': {
       const payment = fact.payment.version > order.payment.version ? fact.payment : order.payment;
-      const settled = order.refunds.some((refund) => refund.open && refund.refundId === fact.refundId);
-      if (payment === order.payment && !settled) return order;
-      const refunds = settled ? order.refunds.map((refund) => (refund.refundId === fact.refundId ? { ...refund, open: false } : refund)) : order.refunds;
+      const refunds = fact.refund ? settle(order.refunds, fact.refund) : order.refunds;
+      if (payment === order.payment && refunds === order.refunds) return order;
       const confirmed = order.state === 'PENDING_PAYMENT' && isPaid(payment, order.total);
       return step(order, { payment, refunds, ...(confirmed && { state: 'CONFIRMED' }) }, now);
     }
@@ -165,6 +164,12 @@ export function sumUp(lines: Quantity[]): Quantity[] {
   const quantities = new Map<string, number>();
   for (const { sku, quantity } of lines) quantities.set(sku, (quantities.get(sku) ?? 0) + quantity);
   return [...quantities].map(([sku, quantity]) => ({ sku, quantity }));
+}
+
+// A refund that the provider refused for good is closed, and its lines may be refunded again.
+function settle(refunds: Refund[], { refundId, given }: { refundId: string; given: boolean }): Refund[] {
+  if (!refunds.some((refund) => refund.open && refund.refundId === refundId)) return refunds;
+  return refunds.map((refund) => (refund.refundId === refundId ? { ...refund, open: false, lines: given ? refund.lines : [] } : refund));
 }
 
 function refundAmount(order: Order, asked: { amount?: bigint; lines: Quantity[] }): bigint {
