@@ -3,7 +3,7 @@
 import type { Tx } from '@millrace/chassis/db';
 import { appendEvents } from '@millrace/chassis/outbox';
 import { type Fact, type Mismatch, type Told, apply } from './facts.ts';
-import { type Account, type Refund, dueIn, idempotencyKey, nextStep } from './payment.ts';
+import { type Account, type Refund, dueIn, idempotencyKey, isFinal, nextStep } from './payment.ts';
 import { type Change, lockAccounts, saveAccounts } from './store.ts';
 import { outgoing } from './tell.ts';
 
@@ -56,7 +56,7 @@ function settleOne(before: Account, { facts, holder }: Item): Settled & { told: 
   const tries = !postponed && (progressed || changed) ? 0 : account.payment.tries + (holder ? 1 : 0);
   account = { ...account, payment: { ...account.payment, tries, asking: holder ? postponed?.unknown === true : before.payment.asking } };
 
-  const lookNow = facts.some((fact) => fact.kind === 'look_up');
+  const lookNow = !isFinal(account.payment.state) && facts.some((fact) => fact.kind === 'look_up');
   const dueMs = lookNow ? 0 : (postponed?.pauseMs ?? dueIn(account, progressed));
   const goOn = holder !== undefined && !postponed && !lookNow && dueMs === 0;
   const result = { before, account, mismatches, changed, goOn, told };
