@@ -21,8 +21,8 @@ const PULL = 1_000;
 const MAX_FAILURES = 8;
 /** Longest pause between two tries of one event. */
 const MAX_PAUSE_MS = 15_000;
-/** A third of the consumer's ack_wait: says that a message in the queue here is not lost. */
-const WORKING_MS = 10_000;
+/** A third of the consumer's ack_wait (10 s): how often messages that wait or are being handled here are reported alive. */
+const WORKING_MS = 3_000;
 /** Failure counts kept; an event that drops out is tried anew. */
 const MAX_TRACKED = 10_000;
 /** How often a drain looks whether the stream is quiet. */
@@ -48,14 +48,20 @@ export function createConsumer(options: ConsumerOptions): Loop {
   const log = options.log.child({ stream });
   const queue: JsMsg[] = [];
   const failures = new Map<string, number>();
+  const held = new Set<JsMsg>();
   let handling: Promise<void> | undefined;
   let messages: ConsumerMessages | undefined;
 
   const handleQueue = async () => {
-    while (queue.length > 0) await handleBatch(queue.splice(0, BATCH));
+    while (queue.length > 0) {
+      const batch = queue.splice(0, BATCH);
+      await handleBatch(batch);
+      batch.forEach((message) => held.delete(message));
+    }
   };
   const take = (message: JsMsg) => {
     queue.push(message);
+    held.add(message);
     handling ??= handleQueue().finally(() => (handling = undefined));
   };
 
@@ -113,7 +119,11 @@ export function createConsumer(options: ConsumerOptions): Loop {
     messages = await consumer.consume({ max_messages: PULL, callback: take, abort_on_missing_resource: true });
     const stop = () => void messages?.close();
     signal.addEventListener('abort', stop);
-    const working = setInterval(() => queue.forEach((message) => message.working()), WORKING_MS);
+    let seenBefore = new Set<JsMsg>();
+    const working = setInterval(() => {
+      for (const message of held) if (seenBefore.has(message)) message.working();
+      seenBefore = new Set(held);
+    }, WORKING_MS);
     try {
       const ended = await messages.closed();
       if (ended instanceof Error) throw ended;
@@ -123,6 +133,7 @@ export function createConsumer(options: ConsumerOptions): Loop {
       // What is still queued belongs to nobody here any more; it is delivered again.
       if (signal.aborted) queue.splice(0).forEach((message) => message.nak());
       await handling;
+      held.clear();
     }
   }
 

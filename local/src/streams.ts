@@ -8,7 +8,8 @@ const DAY_MS = 86_400_000;
 /** Longer than a service may be down; published rows stay in the services' databases besides. */
 const MAX_AGE_MS = 30 * DAY_MS;
 const DUPLICATE_WINDOW_MS = 120_000;
-const ACK_WAIT_MS = 30_000;
+/** How long a message stays with a consumer that died; a living one reports what it holds every 3 s. */
+const ACK_WAIT_MS = 10_000;
 const MAX_ACK_PENDING = 5_000; // some batches of every worker, and an end to what a stuck one can hold
 const MAX_STREAM_BYTES = 1024 ** 3;
 const MIN_STREAM_BYTES = 64 * 1024 ** 2;

@@ -142,9 +142,7 @@ describe('other RPCs', () => {
     const orderId = (await place([line(MUG)])).order?.orderId ?? '';
     const other = system.as('buyer2');
     const none = await refused(other.orders.getOrder({ orderId: 'ord_none' }));
-    for (const call of [other.orders.getOrder({ orderId }), other.orders.cancelOrder({ orderId }), other.orders.getOrderTimeline({ orderId })]) {
-      expect(await refused(call)).toEqual(none);
-    }
+    for (const call of ['getOrder', 'cancelOrder', 'getOrderTimeline'] as const) expect(await refused(other.orders[call]({ orderId }))).toEqual(none);
     expect((await other.orders.listOrders({})).orders).toEqual([]);
     expect((await admin.orders.getOrder({ orderId })).order?.orderId).toBe(orderId);
   });

@@ -47,7 +47,7 @@ test('an order placed with buf curl can be followed in the streams by its id, as
   const placed = (await curl(system.runtime.edge, ['grpc', '--http2-prior-knowledge'], 'millrace.order.v1.OrderService/PlaceOrder', body)) as { order: { orderId: string } };
   const { orderId } = placed.order;
 
-  const connection = await connect({ ...natsLogin(system.runtime.nats), inboxPrefix: '_INBOX_inspector' }).catch(() => connect(natsLogin(system.runtime.nats)));
+  const connection = await connect(natsLogin(system.runtime.nats));
   try {
     const manager = await jetstreamManager(connection, { checkAPI: false });
     const last = (stream: string, subject: string) => manager.streams.getMessage(stream, { last_by_subj: subject });
