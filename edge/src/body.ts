@@ -2,7 +2,7 @@
 // a place at the edge and none at the service, and so that it can be sent again when the service never saw it.
 import { DEADLINES } from '@millrace/chassis/deadline';
 import { refuse } from '@millrace/chassis/errors';
-import type { Req } from './http.ts';
+import { type Req, isBroken } from './http.ts';
 
 /** One message of at most 1 MiB, the services' limit, and its envelope. */
 export const MAX_BODY_BYTES = 1024 * 1024 + 1024;
@@ -28,30 +28,27 @@ export function createBodies({ bodyMs = BODY_MS, maxHeldBytes = MAX_HELD_BYTES }
         held -= size;
         size = 0;
       };
-      const stop = (refusal?: Error) => {
+      const settle = (outcome: 'whole' | 'gone' | Error) => {
         clearTimeout(timer);
-        req.off('data', take);
-        chunks.length = 0;
+        req.off('data', take).off('end', end).off('close', gone);
+        if (outcome === 'whole') return resolve({ bytes: chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks), release });
         release();
-        if (refusal) reject(refusal);
-        else resolve(undefined);
+        if (outcome === 'gone') resolve(undefined);
+        else reject(outcome);
       };
       const take = (chunk: Buffer) => {
         chunks.push(chunk);
         size += chunk.length;
         held += chunk.length;
-        if (size > MAX_BODY_BYTES) stop(refuse('MESSAGE_TOO_LARGE', `the message is larger than ${MAX_BODY_BYTES} bytes`));
-        else if (held > maxHeldBytes) stop(refuse('OVERLOADED', 'too many large messages at once', {}, RETRY_MS));
+        if (size > MAX_BODY_BYTES) settle(refuse('MESSAGE_TOO_LARGE', `the message is larger than ${MAX_BODY_BYTES} bytes`));
+        else if (held > maxHeldBytes) settle(refuse('OVERLOADED', 'too many large messages at once', {}, RETRY_MS));
       };
-      const timer = setTimeout(() => stop(refuse('DEADLINE_EXCEEDED', 'the message did not arrive in time')), bodyMs);
-      req.on('data', take);
-      req.once('end', () => {
-        clearTimeout(timer);
-        resolve({ bytes: chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks), release });
-      });
-      // Whatever breaks a request closes it; without a listener its error would end the process.
+      const end = () => settle(isBroken(req) ? 'gone' : 'whole');
+      const gone = () => settle('gone');
+      const timer = setTimeout(() => settle(refuse('DEADLINE_EXCEEDED', 'the message did not arrive in time')), bodyMs);
+      req.on('data', take).once('end', end).once('close', gone);
+      // Without a listener the error of a broken request would end the process.
       req.on('error', () => {});
-      req.once('close', () => { if (!req.complete) stop(); });
       return promise;
     },
   };

@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { constants, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2';
 import { type Frames, createFrames } from './frames.ts';
 import { outwardHeaders } from './headers.ts';
-import { type Req, type Res, endRequest, setHeaders } from './http.ts';
+import { type Req, type Res, endRequest, isBroken, setHeaders } from './http.ts';
 
 export type Exchange = {
   req: Req;
@@ -59,7 +59,9 @@ function pumpIn(req: Req, upstream: ClientHttp2Stream): void {
     if (upstream.writable && !upstream.write(chunk)) req.pause();
   });
   upstream.on('drain', () => req.resume());
-  req.once('end', () => upstream.end());
+  req.once('end', () => {
+    if (!isBroken(req)) upstream.end();
+  });
   // A broken request is seen by the end of its response; without a listener it would end the process.
   req.on('error', () => {});
 }

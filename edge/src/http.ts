@@ -12,6 +12,11 @@ export function isGone(req: Req): boolean {
   return 'stream' in req ? req.stream.destroyed : req.socket.destroyed;
 }
 
+/** Whether a request that has ended was broken off: in HTTP/2 that looks like an end, and half a message may decode as another one. */
+export function isBroken(req: Req): boolean {
+  return 'stream' in req ? req.stream.aborted || req.stream.rstCode !== constants.NGHTTP2_NO_ERROR : !req.complete;
+}
+
 /** Headers and body at once; without a body the headers end the stream, as gRPC wants it of an error. */
 export function send(req: Req, res: Res, status: number, headers: HeaderBag, body?: Uint8Array | string): void {
   if (isGone(req) || res.headersSent) return;

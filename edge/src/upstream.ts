@@ -31,7 +31,9 @@ export function createUpstream({ name, url, log }: { name: string; url: string; 
     const opened = connect(url, { maxSessionMemory: SESSION_MEGABYTES, settings: { enablePush: false } });
     const connecting = setTimeout(() => opened.destroy(new Error(`no connection within ${CONNECT_MS} ms`)), CONNECT_MS);
     let pinging: NodeJS.Timeout | undefined;
+    let stood = false;
     opened.once('connect', () => {
+      stood = true;
       clearTimeout(connecting);
       if (failures > 0) log.info({ upstream: name, failures }, 'service is back');
       failures = 0;
@@ -40,6 +42,8 @@ export function createUpstream({ name, url, log }: { name: string; url: string; 
     // The service is stopping: it finishes what it has, new calls need a new session.
     opened.once('goaway', () => forget(opened));
     opened.once('error', (error) => {
+      // The end of one that stood says nothing about the next, which is made at once.
+      if (stood) return log.warn({ upstream: name, err: error }, 'connection to a service was lost');
       failures += 1;
       if (failures === 1) log.warn({ upstream: name, err: error }, 'service can not be reached');
     });

@@ -93,6 +93,7 @@ function mainRoutes(note: (context: HandlerContext) => void, ended: string[]) {
           if (product?.sku === SKU.unknown) throw refuse('INVALID_FIELD', 'this one is not wanted', { sku: product.sku });
           created += 1;
         }
+        ended.push(`imported ${created}`);
         return { created };
       },
     });

@@ -1,0 +1,194 @@
+// Services that behave badly: die in the middle, say nothing, refuse. The caller hears of it in its own protocol.
+import http2 from 'node:http2';
+import net, { type AddressInfo } from 'node:net';
+import { Code, ConnectError, createClient } from '@connectrpc/connect';
+import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
+import { toBinary, create } from '@bufbuild/protobuf';
+import { errorInfo } from '@millrace/chassis/errors';
+import { GetOrderResponseSchema, OrderService, WatchOrderResponseSchema } from '@millrace/gen/millrace/order/v1/order_pb.js';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { startEdge } from '../../edge/src/main.ts';
+import { testKeys } from '../support/tokens.ts';
+import { framed, request } from './wire.ts';
+
+type OnStream = (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) => void;
+
+let behave: OnStream;
+let sockets: Set<net.Socket>;
+let service: http2.Http2Server;
+let edge: Awaited<ReturnType<typeof startEdge>>;
+let headers: Record<string, string>;
+
+beforeAll(async () => {
+  sockets = new Set();
+  service = http2.createServer();
+  service.on('connection', (socket: net.Socket) => sockets.add(socket.once('close', () => sockets.delete(socket))));
+  service.on('sessionError', () => {});
+  service.on('stream', (stream, sent) => {
+    stream.on('error', () => {});
+    if (sent[':path'] === '/readyz') stream.respond({ ':status': 200 }, { endStream: true });
+    else behave(stream, sent);
+  });
+  const url = `http://127.0.0.1:${await listen(service)}`;
+  const keys = await testKeys();
+  headers = { authorization: `Bearer ${await keys.token('ann', 'buyer')}` };
+  edge = await startEdge(
+    { PORT: '0', LOG_LEVEL: 'silent', MILLRACE_JWKS: keys.jwks, ORDER_URL: url, PRODUCT_URL: url, INVENTORY_URL: url, PAYMENT_URL: url, NOTIFICATION_URL: url },
+    new AbortController().signal,
+  );
+});
+afterAll(async () => {
+  await edge.stop();
+  for (const socket of sockets) socket.destroy();
+  service.close();
+});
+afterEach(() => { behave = (stream) => stream.close(http2.constants.NGHTTP2_REFUSED_STREAM); });
+
+const transports = {
+  Connect: () => createConnectTransport({ baseUrl: edge.url, httpVersion: '2' }),
+  'Connect over HTTP/1.1': () => createConnectTransport({ baseUrl: edge.url, httpVersion: '1.1' }),
+  gRPC: () => createGrpcTransport({ baseUrl: edge.url }),
+  'gRPC-Web': () => createGrpcWebTransport({ baseUrl: edge.url, httpVersion: '1.1' }),
+};
+const message = framed(toBinary(WatchOrderResponseSchema, create(WatchOrderResponseSchema, { order: { orderId: 'ord_1', version: 1 } })));
+/** Dies the hard way: no GOAWAY, no RST_STREAM. */
+const die = () => { for (const socket of sockets) socket.resetAndDestroy(); };
+const begin = (stream: http2.ServerHttp2Stream, sent: http2.IncomingHttpHeaders, bytes: Buffer) => {
+  stream.respond({ ':status': 200, 'content-type': sent['content-type'] });
+  return new Promise((resolve) => stream.write(bytes, resolve));
+};
+
+describe.each(Object.entries(transports))('%s', (_, make) => {
+  test('a service that dies before it answers was unavailable', async () => {
+    behave = die;
+    const error = await failure(createClient(OrderService, make()).getOrder({ orderId: 'ord_1' }, { headers }));
+    expect([error.code, errorInfo(error)]).toEqual([Code.Unavailable, { reason: 'DEPENDENCY_UNAVAILABLE', metadata: { service: 'order' } }]);
+  });
+
+  test('a service that dies between two messages of a stream was unavailable, after the first', async () => {
+    behave = (stream, sent) => void begin(stream, sent, message);
+    const got: number[] = [];
+    const error = await failure((async () => {
+      for await (const { order } of createClient(OrderService, make()).watchOrder({ orderId: 'ord_1' }, { headers })) {
+        got.push(order?.version ?? 0);
+        die();
+      }
+    })());
+    expect(got).toEqual([1]);
+    expect([error.code, errorInfo(error)?.reason]).toEqual([Code.Unavailable, 'DEPENDENCY_UNAVAILABLE']);
+  });
+
+  test('a service that dies inside a message leaves no half message behind', async () => {
+    behave = (stream, sent) => void begin(stream, sent, message.subarray(0, -1)).then(() => setTimeout(die, 50));
+    const got: unknown[] = [];
+    const error = await failure((async () => {
+      for await (const { order } of createClient(OrderService, make()).watchOrder({ orderId: 'ord_1' }, { headers })) got.push(order);
+    })());
+    expect(got).toEqual([]);
+    expect(error).toBeInstanceOf(ConnectError);
+  });
+
+  test('a service that has too much to do is overloaded', async () => {
+    behave = (stream) => stream.close(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    const error = await failure(createClient(OrderService, make()).getOrder({ orderId: 'ord_1' }, { headers }));
+    expect([error.code, errorInfo(error)?.reason]).toEqual([Code.Unavailable, 'OVERLOADED']);
+  });
+
+  test('a call that a stopping service refused unseen is sent again, and no caller notices', async () => {
+    let sendings = 0;
+    behave = (stream, sent) => {
+      sendings += 1;
+      if (sendings === 1) return stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
+      answerWell(stream, sent);
+    };
+    const answer = await createClient(OrderService, make()).getOrder({ orderId: 'ord_1' }, { headers });
+    expect([answer.order?.orderId, sendings]).toEqual(['ord_1', 2]);
+  });
+
+  test('a service that stops in order takes no call with it', async () => {
+    let stopping = false;
+    behave = (stream, sent) => {
+      if (!stopping) stream.session?.close(); // GOAWAY
+      stopping = true;
+      setTimeout(() => answerWell(stream, sent), 20);
+    };
+    const client = createClient(OrderService, make());
+    const orders = await Promise.all(Array.from({ length: 20 }, () => client.getOrder({ orderId: 'ord_1' }, { headers })));
+    expect(orders.map(({ order }) => order?.orderId)).toEqual(Array.from({ length: 20 }, () => 'ord_1'));
+  });
+});
+
+test.each([
+  ['connect', { 'content-type': 'application/json', 'connect-timeout-ms': '100' }, Buffer.from('{}')],
+  ['gRPC', { 'content-type': 'application/grpc', 'grpc-timeout': '100m', te: 'trailers' }, framed('')],
+])('a service that says nothing is ended at the deadline (%s)', async (_, more, body) => {
+  behave = () => {};
+  const answer = await request(edge.url, { ':path': '/millrace.order.v1.OrderService/GetOrder', ...headers, ...more }, body);
+  expect(answer.headers['grpc-status'] ?? (JSON.parse(answer.body.toString()) as { code: string }).code).toMatch(/^(4|deadline_exceeded)$/);
+});
+
+test('a connection that is taken and never answered is given up, and made again', async () => {
+  const silent = net.createServer((socket) => socket.on('error', () => {}));
+  const port = await listen(silent);
+  const keys = await testKeys();
+  const url = `http://127.0.0.1:${port}`;
+  const other = await startEdge(
+    { PORT: '0', LOG_LEVEL: 'silent', MILLRACE_JWKS: keys.jwks, ORDER_URL: url, PRODUCT_URL: url, INVENTORY_URL: url, PAYMENT_URL: url, NOTIFICATION_URL: url },
+    new AbortController().signal,
+  );
+  const transport = createConnectTransport({ baseUrl: other.url, httpVersion: '2' });
+  const started = performance.now();
+  const error = await failure(createClient(OrderService, transport).getOrder({}, { headers: { authorization: `Bearer ${await keys.token('ann', 'buyer')}` } }));
+  expect(errorInfo(error)?.reason).toBe('DEPENDENCY_UNAVAILABLE');
+  expect(performance.now() - started).toBeLessThan(15_000);
+  await other.stop();
+  silent.close();
+});
+
+test('something that is no HTTP/2 server is a service that is away', async () => {
+  const web = net.createServer((socket) => { socket.on('error', () => {}); socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'); });
+  const url = `http://127.0.0.1:${await listen(web)}`;
+  const keys = await testKeys();
+  const other = await startEdge(
+    { PORT: '0', LOG_LEVEL: 'silent', MILLRACE_JWKS: keys.jwks, ORDER_URL: url, PRODUCT_URL: url, INVENTORY_URL: url, PAYMENT_URL: url, NOTIFICATION_URL: url },
+    new AbortController().signal,
+  );
+  const transport = createConnectTransport({ baseUrl: other.url, httpVersion: '2' });
+  const error = await failure(createClient(OrderService, transport).getOrder({}, { headers: { authorization: `Bearer ${await keys.token('ann', 'buyer')}` } }));
+  expect(errorInfo(error)?.reason).toBe('DEPENDENCY_UNAVAILABLE');
+  await other.stop();
+  web.close();
+});
+
+function answerWell(stream: http2.ServerHttp2Stream, sent: http2.IncomingHttpHeaders): void {
+  if (stream.destroyed) return;
+  const bytes = toBinary(GetOrderResponseSchema, create(GetOrderResponseSchema, { order: { orderId: 'ord_1' } }));
+  const type = String(sent['content-type']);
+  if (type === 'application/proto') {
+    stream.respond({ ':status': 200, 'content-type': type });
+    stream.end(bytes);
+  } else if (type.startsWith('application/grpc-web')) {
+    const trailer = framed('grpc-status: 0\r\n');
+    trailer[0] = 0x80;
+    stream.respond({ ':status': 200, 'content-type': type });
+    stream.end(Buffer.concat([framed(bytes), trailer]));
+  } else {
+    stream.respond({ ':status': 200, 'content-type': type }, { waitForTrailers: true });
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+    stream.end(framed(bytes));
+  }
+}
+
+async function listen(server: net.Server | http2.Http2Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return (server.address() as AddressInfo).port;
+}
+
+async function failure(call: Promise<unknown>): Promise<ConnectError> {
+  try {
+    await call;
+  } catch (error) {
+    return ConnectError.from(error);
+  }
+  throw new Error('the call did not fail');
+}
