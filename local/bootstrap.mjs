@@ -17,7 +17,7 @@ const verbs = {
     const { help } = readFlags(args);
     if (help) return print(USAGE);
     await setUp();
-    return handOver([path.join(ROOT, 'local/src/main.ts'), ...args]);
+    return handOver([path.join(ROOT, 'local/src/main.ts'), ...args], compileCache());
   },
   async stop() {
     if (!existsSync(MODULES)) return print('Nothing is running: Millrace was never started here.');
@@ -142,9 +142,14 @@ function withPinnedNode() {
   return { ...process.env, PATH: [path.dirname(pinnedNode()), path.join(MODULES, '.bin'), process.env.PATH ?? ''].join(path.delimiter) };
 }
 
+// As the launcher does for the processes it starts.
+function compileCache() {
+  return { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? path.join(MODULES, '.cache', 'millrace-compile') };
+}
+
 // The launcher decides what a signal means; we only pass it on and leave with its exit code.
-function handOver(args) {
-  const child = spawn(pinnedNode(), args, { cwd: ROOT, stdio: 'inherit', env: withPinnedNode() });
+function handOver(args, more = {}) {
+  const child = spawn(pinnedNode(), args, { cwd: ROOT, stdio: 'inherit', env: { ...withPinnedNode(), ...more } });
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, () => child.kill(name));
   return new Promise((resolve, reject) => {
     child.once('error', reject);
