@@ -111,12 +111,12 @@ it('holds all lines of an order or none, and a refused order leaves its neighbou
     fc.property(fc.integer({ min: 0, max: 8 }), fc.array(lines, { maxLength: 10 }), (onHand, baskets) => {
       const wishes = baskets.map((basket, i) => ({ orderId: `order${i}`, lines: basket, actor: 'test' }));
       const together = openWorld(onHand);
-      const results = together.transaction(now, (books) => decide(books, wishes));
+      const results = together.transaction(now, (books) => decide(books, wishes.map((wish) => ({ wish }))));
       const accepted = wishes.filter((_, i) => !(results[i] instanceof Error));
       for (const { orderId: id, lines: wanted } of accepted) expect(together.reservations.get(id)?.lines).toEqual(summed(wanted));
       expect(together.reservations.size).toBe(accepted.length);
       const alone = openWorld(onHand);
-      for (const wish of accepted) expect(alone.transaction(now, (books) => decide(books, [wish]))[0]).not.toBeInstanceOf(Error);
+      for (const wish of accepted) expect(alone.transaction(now, (books) => decide(books, [{ wish }]))[0]).not.toBeInstanceOf(Error);
       for (const sku of SKUS) expect(alone.stocks.get(sku)).toMatchObject({ onHand, reserved: together.stocks.get(sku)?.reserved });
     }),
   );
@@ -142,7 +142,7 @@ it('the same facts in any order, any number of times, end in the same stock', ()
     fc.property(scenario, ({ baskets, oneWay, another }) => {
       const end = (told: Fact[]) => {
         const world = openWorld(100);
-        world.transaction(now, (books) => decide(books, baskets.map((wanted, i) => ({ orderId: `o${i + 1}`, lines: wanted, actor: 'test' }))));
+        world.transaction(now, (books) => decide(books, baskets.map((wanted, i) => ({ wish: { orderId: `o${i + 1}`, lines: wanted, actor: 'test' } }))));
         for (const fact of told) world.transaction(now, fact.apply);
         return [...world.stocks.values()].map(({ sku, onHand, reserved }) => ({ sku, onHand, reserved }));
       };
@@ -174,7 +174,7 @@ it('the events of a product in any order, any number of times, end in the same r
 
 it('a step that touches stock that was not locked asks for another try', () => {
   const world = openWorld(5);
-  const [held] = world.transaction(now, (books) => decide(books, [{ orderId: 'o1', lines: [{ sku: 'b', quantity: 1 }], actor: 'test' }]));
+  const [held] = world.transaction(now, (books) => decide(books, [{ wish: { orderId: 'o1', lines: [{ sku: 'b', quantity: 1 }], actor: 'test' } }]));
   if (held === undefined || held instanceof Error) throw new Error('a reservation was expected');
   const books = new Books(now, [], [held]);
   expect(() => books.take(commit(held, books.levelOf, now, cause))).toThrow(LostRaceError);

@@ -58,7 +58,7 @@ export function hold(current: Reservation | undefined, wish: Wish, levelOf: Leve
 export function commit(current: Reservation, levelOf: LevelOf, now: Date, cause: Cause): Step | undefined {
   const lost = current.state === 'RELEASED' && (current.releaseReason === 'EXPIRED' || current.releaseReason === 'REQUESTED');
   if (current.state !== 'HELD' && !lost) return undefined;
-  if (lost && current.lines.some(({ sku, quantity }) => availableOf(levelOf, sku) < quantity)) {
+  if (lost && current.lines.some(({ sku, quantity }) => isShort(levelOf(sku), quantity))) {
     const reservation = step(current, { state: 'RELEASED', releaseReason: 'SHORTFALL' }, now);
     return { reservation, movements: [], notices: [{ kind: 'SHORTFALL', reservation, lines: current.lines, restocked: false }] };
   }
@@ -167,9 +167,9 @@ function blank(orderId: string, now: Date): Reservation {
   return { orderId, state: 'HELD', lines: [], holdUntil: now, releaseReason: '', returns: {}, version: 0, createTime: now, updateTime: now };
 }
 
-function availableOf(levelOf: LevelOf, sku: string): number {
-  const level = levelOf(sku);
-  return level === undefined ? 0 : available(level);
+/** A level that is not at hand is not short: booking on it asks for another try. */
+function isShort(level: Stock | undefined, quantity: number): boolean {
+  return level !== undefined && available(level) < quantity;
 }
 
 function sameLines(a: Line[], b: Line[]): boolean {

@@ -72,6 +72,14 @@ it('a reservation that can not be stored fails alone', async () => {
   expect(await levels(inventory.db, 'a')).toEqual({ a: [50, 8] });
 });
 
+it('a caller who has gone away while waiting is not left with stock', async () => {
+  await inventory.hear(created('a', 5));
+  const hold = (orderId: string, signal?: AbortSignal) => inventory.reserveStock({ orderId, lines: lines(['a', 1]), actor: 'order' }, signal);
+  const results = await Promise.allSettled([hold('o1'), hold('o2', AbortSignal.abort()), hold('o3')]);
+  expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  expect(await levels(inventory.db, 'a')).toEqual({ a: [5, 2] });
+});
+
 it('levels of one batch are said once each, holds not at all, and the alert once until the stock has recovered', async () => {
   await inventory.hear(created('a', 10, 4), created('b', 10, 4));
   const before = (await said(inventory.db, '-')).length;

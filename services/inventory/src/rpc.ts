@@ -56,10 +56,10 @@ export function inventoryRoutes({ db, log, prisma, change, reserveStock, watchSt
       setStockPolicy: (request, context) =>
         once(method.setStockPolicy, request, context, async (tx) => ({ stockLevel: levelMessage(await setStockPolicy(tx, change, request.sku, request.lowStockThreshold)) })),
       async reserveStock(request, context) {
-        return { reservation: reservationMessage(await reserveStock(wish(request, context))) };
+        return { reservation: reservationMessage(await reserveStock(wish(request, context), context.signal)) };
       },
       async reserveStockMany({ requests }, context) {
-        return { results: await Promise.all(requests.map((request) => reserveStock(wish(request, context)).then(held, (error: unknown) => refused(error, log)))) };
+        return { results: await Promise.all(requests.map((request) => reserveStock(wish(request, context), context.signal).then(held, (error: unknown) => refused(error, log)))) };
       },
       releaseStock: (request, context) =>
         once(method.releaseStock, request, context, async (tx) => {

@@ -50,11 +50,11 @@ CREATE INDEX "movement_sku_movement_id_idx" ON "movement"("sku", "movement_id");
 CREATE INDEX "movement_order_id_movement_id_idx" ON "movement"("order_id", "movement_id");
 
 -- A ledger that can be changed proves nothing. Not a grant: the service owns its tables.
--- \x3B is a semicolon: the migration engine's driver cuts a script at every one it sees, quoted or not.
-CREATE FUNCTION "refuse_ledger_change"() RETURNS trigger LANGUAGE plpgsql AS E'
+CREATE FUNCTION "refuse_ledger_change"() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION ''the stock ledger is append only'' USING ERRCODE = ''integrity_constraint_violation''\x3B
-END';
+    RAISE EXCEPTION 'the stock ledger is append only' USING ERRCODE = 'integrity_constraint_violation';
+END
+$$;
 CREATE TRIGGER "movement_append_only" BEFORE UPDATE OR DELETE OR TRUNCATE ON "movement" FOR EACH STATEMENT EXECUTE FUNCTION "refuse_ledger_change"();
 
 
