@@ -3,10 +3,12 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { backoff } from './backoff.ts';
+import { databaseAway } from './database-away.ts';
 import { refuse } from './errors.ts';
 import type { Log } from './log.ts';
 import type { Statement } from './sql.ts';
 
+export { databaseAway } from './database-away.ts';
 export { sql, type Statement } from './sql.ts';
 
 export type Queryable = { query<Row>(statement: Statement): Promise<Row[]> };
@@ -124,15 +126,4 @@ async function translated<T>(run: () => Promise<T>): Promise<T> {
     if (!databaseAway(error)) throw error;
     throw Object.assign(refuse('DEPENDENCY_UNAVAILABLE', 'the database is away', {}, RETRY_AFTER_MS), { cause: error });
   }
-}
-
-const AWAY_MESSAGES = /Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|not queryable/;
-/** Connection exceptions, insufficient resources, operator intervention, lock not available, and what the socket says. */
-const AWAY_CODES = /^(08|53|57)|^55P03$|^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|EHOSTUNREACH)$/;
-
-/** Whether an error says that the database can't be reached or is overloaded, not that the statement is wrong. */
-export function databaseAway(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const code = (error as { code?: unknown }).code;
-  return (typeof code === 'string' && AWAY_CODES.test(code)) || AWAY_MESSAGES.test(error.message);
 }

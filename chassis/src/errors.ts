@@ -5,6 +5,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import { BadRequestSchema, ErrorInfoSchema, RequestInfoSchema, RetryInfoSchema } from '@millrace/gen/google/rpc/error_details_pb.js';
 import { ViolationsSchema } from '@millrace/gen/buf/validate/validate_pb.js';
 import { type ErrorReason, ErrorReasonSchema, code as codeOption } from '@millrace/gen/millrace/type/v1/errors_pb.js';
+import { databaseAway } from './database-away.ts';
 import { type Log, describeError } from './log.ts';
 
 export type Reason = Exclude<keyof typeof ErrorReason, 'UNSPECIFIED'>;
@@ -29,6 +30,8 @@ export function toConnectError(error: unknown, log?: Log, requestId: string = ra
   if (error instanceof ConnectError) return fromConnectError(error) ?? internal(error, log, requestId);
   if (hasReason(error)) return withReason(error.reason, error.message, error.metadata, error.retryAfterMs, error, error.details);
   if (error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError')) return withReason('DEADLINE_EXCEEDED', 'the deadline passed; the outcome is unknown', undefined, undefined, error);
+  // Prisma's reads; the statements of db.ts have said it themselves.
+  if (databaseAway(error)) return withReason('DEPENDENCY_UNAVAILABLE', 'something that this service needs is away', undefined, DEPENDENCY_RETRY_MS, error);
   return internal(error, log, requestId);
 }
 
