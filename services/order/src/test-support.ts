@@ -79,7 +79,7 @@ export type World = Awaited<ReturnType<typeof startWorld>>;
 
 /** `nats` may point nowhere: orders are taken without a broker. */
 export async function startWorld(items: Record<string, Item>, env: Record<string, string> = {}) {
-  const database = await createDatabase('order');
+  const database = env.DATABASE_URL === undefined ? await createDatabase('order') : { url: env.DATABASE_URL, drop: async () => {} };
   const keys = await testKeys();
   const stop = new AbortController();
   const fakes = fakeNeighbours(items);
