@@ -112,6 +112,13 @@ describe('the life of stock over the wire', () => {
     expect((await refusal((await as('admin')).reserveStockMany({ requests })))[1]).toBe('PERMISSION_DENIED');
   });
 
+  it('a deadline that no database can hold is refused', async () => {
+    await open('deadline', 5);
+    for (const seconds of [-1n, 253_402_300_800n, 9_223_372_036_854_775_807n]) {
+      expect((await refusal(client.reserveStock({ orderId: 'deadline-1', lines: [{ sku: 'deadline', quantity: 1 }], holdUntil: { seconds, nanos: 0 } })))[1]).toBe('INVALID_FIELD');
+    }
+  });
+
   it('a hold given back by hand is given back once, and one that is sold never', async () => {
     await open('back', 5);
     await client.reserveStock({ orderId: 'back-1', lines: [{ sku: 'back', quantity: 5 }] });

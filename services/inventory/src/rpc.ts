@@ -4,7 +4,7 @@ import { timestampDate, timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ConnectRouter, HandlerContext } from '@connectrpc/connect';
 import { callerOf } from '@millrace/chassis/auth';
 import type { Database, Tx } from '@millrace/chassis/db';
-import { errorInfo } from '@millrace/chassis/errors';
+import { errorInfo, refuse } from '@millrace/chassis/errors';
 import type { Log } from '@millrace/chassis/log';
 import { remember } from '@millrace/chassis/requests';
 import {
@@ -21,6 +21,8 @@ import type { ReserveStock } from './reserve-stock.ts';
 import { available, StockNotFoundError, type MovementKind as Kind, type Stock } from './stock.ts';
 import { readLevels } from './store.ts';
 import type { WatchStock } from './watch-stock.ts';
+
+const END_OF_TIME = Date.UTC(9999, 11, 31);
 
 export type Inventory = { db: Database; log: Log; prisma: PrismaClient; change: Change; reserveStock: ReserveStock; watchStock: WatchStock };
 
@@ -59,7 +61,8 @@ export function inventoryRoutes({ db, log, prisma, change, reserveStock, watchSt
         return { reservation: reservationMessage(await reserveStock(wish(request, context), context.signal)) };
       },
       async reserveStockMany({ requests }, context) {
-        return { results: await Promise.all(requests.map((request) => reserveStock(wish(request, context), context.signal).then(held, (error: unknown) => refused(error, log)))) };
+        const reserve = async (request: ReserveStockRequest) => reserveStock(wish(request, context), context.signal);
+        return { results: await Promise.all(requests.map((request) => reserve(request).then(held, (error: unknown) => refused(error, log)))) };
       },
       releaseStock: (request, context) =>
         once(method.releaseStock, request, context, async (tx) => {
@@ -82,7 +85,10 @@ export function inventoryRoutes({ db, log, prisma, change, reserveStock, watchSt
 }
 
 function wish({ orderId, lines, holdUntil }: ReserveStockRequest, context: HandlerContext): Wish {
-  return { orderId, lines, holdUntil: holdUntil && timestampDate(holdUntil), actor: callerOf(context).subject };
+  const until = holdUntil && timestampDate(holdUntil);
+  // A Timestamp can hold what neither JavaScript nor Postgres can.
+  if (until !== undefined && !(until.getTime() >= 0 && until.getTime() < END_OF_TIME)) throw refuse('INVALID_FIELD', 'hold_until must be between the years 1970 and 9999');
+  return { orderId, lines, holdUntil: until, actor: callerOf(context).subject };
 }
 
 function held(reservation: Reservation): MessageInitShape<typeof ReserveStockResultSchema> {
