@@ -11,6 +11,9 @@ const MAX_STEPS = 6;
 /** The longest pause after a call that has to be made again. */
 const MAX_PAUSE_MS = 60_000;
 
+/** A provider that stumbles is no news; one that goes on stumbling is. */
+const QUIET_TRIES = 3;
+
 export type Advance = (claimed: Account) => Promise<void>;
 
 /** For payments whose lease the caller holds. A crash anywhere leaves `asking` set, and whoever claims next looks first. */
@@ -21,7 +24,7 @@ export function createAdvance(provider: Provider, settle: (item: Item) => Promis
       const step = nextStep(account);
       const facts = (await provider.perform(step, account)).map((fact) => paced(fact, account));
       const { orderId, tries } = account.payment;
-      if (facts.some((fact) => fact.kind === 'postponed')) log.warn({ order_id: orderId, step: step.do, tries, facts: describe(facts) }, 'a call to the provider has to be made again');
+      if (facts.some((fact) => fact.kind === 'postponed')) log[tries < QUIET_TRIES ? 'debug' : 'warn']({ order_id: orderId, step: step.do, tries, facts: describe(facts) }, 'a call to the provider has to be made again');
       const settled = await settle({ orderId, facts, holder: { step: idempotencyKey(step, account.payment) } });
       for (const mismatch of settled?.mismatches ?? []) log.error({ order_id: orderId, ...mismatch }, 'a record of the provider does not fit our payment; it was not applied');
       if (!settled?.goOn) return;

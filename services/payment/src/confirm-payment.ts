@@ -11,8 +11,17 @@ import { claimOrder, readAccounts } from './store.ts';
 const MAX_WAIT_MS = 12_000;
 /** What is left of the caller's time for our own reads and writes. */
 const MARGIN_MS = 500;
+/** An order that isn't known after this long is none. */
+const MAX_NEWS_MS = 1_500;
 /** How often to look when somebody else is working on the payment. */
 const POLL_MS = 40;
+
+/** A buyer who places an order and pays at once may be faster than the news of the order. */
+export async function awaitPayment(db: Database, orderId: string): Promise<void> {
+  for (const until = Date.now() + MAX_NEWS_MS; Date.now() < until; await pause(POLL_MS)) {
+    if ((await readAccounts(db, [orderId])).size > 0) return;
+  }
+}
 
 /** Throws IllegalTransitionError unless the payment can be tried now. */
 export async function recordAttempt(tx: Tx, orderId: string, paymentMethod: string): Promise<void> {

@@ -42,7 +42,7 @@ export async function startPayment(env: Env, signal: AbortSignal): Promise<Runni
     claim: (limit) => claimDue(db, limit),
     work: ([account]) => (account ? advance(account) : Promise.resolve()),
   });
-  const reconcile = createReconcile(db, provider, wake);
+  const reconcile = createReconcile(db, provider, log, wake);
 
   return runService(
     {

@@ -1,7 +1,8 @@
 // Opens the payments of placed orders, and closes those of cancelled ones; whichever of the two is heard first.
 import type { Tx } from '@millrace/chassis/db';
 import { appendEvents } from '@millrace/chassis/outbox';
-import { type Applied, type Fact, apply, open } from './facts.ts';
+import { type Applied, apply, open } from './apply.ts';
+import type { Fact } from './facts.ts';
 import { type Opening, dueIn } from './payment.ts';
 import { settle } from './settle.ts';
 import { insertAccounts } from './store.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { apply, open } from './facts.ts';
+import { apply, open } from './apply.ts';
 import { type Account, type Payment, IllegalTransitionError, dueIn, idempotencyKey, moved, nextStep, openAccount } from './payment.ts';
 
 const ORDER = { orderId: 'ord_1', customerId: 'buyer', amount: 1_000n, currency: 'EUR', paymentMethod: 'pm_card_visa', dueTime: new Date(0) };

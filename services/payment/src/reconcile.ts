@@ -2,41 +2,61 @@
 import type { Database } from '@millrace/chassis/db';
 import { createLoop, type Loop } from '@millrace/chassis/loop';
 import type { Log } from '@millrace/chassis/log';
-import { type IntentFact, type Mismatch, apply } from './facts.ts';
+import { apply } from './apply.ts';
+import type { IntentFact, Mismatch } from './facts.ts';
 import { type Account, isFinal } from './payment.ts';
 import { settle } from './settle.ts';
-import { forgetWebhooks, ordersOfIntents, readAccounts } from './store.ts';
+import { forgetWebhooks, intentsSince, ordersOfIntents, readAccounts } from './store.ts';
 import type { Provider, ProviderRecord } from './stripe.ts';
 
 export type Discrepancy = { orderId: string; providerPaymentId: string; kind: 'state' | 'refund' | 'dispute' | Mismatch['kind']; ours: string; theirs: string; repaired: boolean };
 export type Report = { checked: number; repaired: number; unresolved: number; discrepancies: Discrepancy[] };
-export type Reconcile = (options: { since: Date; dryRun: boolean }) => Promise<Report>;
+export type Reconcile = (options: { since: Date; dryRun: boolean; withinMs: number }) => Promise<Report>;
 
 /** Records of each kind in one run, newest first; at a hundred a page that is a hundred calls. */
 const MAX_RECORDS = 10_000;
 const CHUNK = 100;
+/** Payments of ours without a record of theirs that are asked about in one run. */
+const MAX_MISSING = 100;
 const MAX_REPORTED = 500;
+/** A round that takes longer goes on in the next one. */
+const LOOP_LIMIT_MS = 45_000;
 /** Longer than the time that buyers get to pay by default, so that a late success of an old intent is seen. */
 const LOOK_BACK_MS = 3_600_000;
 
-export function createReconcile(db: Database, provider: Provider, wake: () => void): Reconcile {
-  return async ({ since, dryRun }) => {
+export function createReconcile(db: Database, provider: Provider, log: Log, wake: () => void): Reconcile {
+  return async ({ since, dryRun, withinMs }) => {
+    const until = Date.now() + withinMs;
     const report: Report = { checked: 0, repaired: 0, unresolved: 0, discrepancies: [] };
-    const check = async (records: ProviderRecord[]) => {
-      report.checked += records.length;
-      for (const found of await compare(records, dryRun)) {
-        report[found.repaired ? 'repaired' : 'unresolved'] += 1;
-        if (report.discrepancies.length < MAX_REPORTED) report.discrepancies.push(found);
-      }
+    const book = (found: Discrepancy[]) => {
+      for (const one of found) report[one.repaired ? 'repaired' : 'unresolved'] += 1;
+      report.discrepancies.push(...found.slice(0, MAX_REPORTED - report.discrepancies.length));
     };
+    const seen = new Set<string>();
     let chunk: ProviderRecord[] = [];
+    let over = false;
     for await (const record of provider.recordsSince(since, MAX_RECORDS)) {
+      if ((over = Date.now() > until)) break;
+      report.checked += 1;
+      if (record.kind === 'intent') seen.add(record.id);
       chunk.push(record);
-      if (chunk.length >= CHUNK) await check(chunk.splice(0));
+      if (chunk.length >= CHUNK) book(await compare(chunk.splice(0), dryRun));
     }
-    await check(chunk);
+    book(await compare(chunk, dryRun));
+    if (over || seen.size >= MAX_RECORDS) log.warn({ checked: report.checked }, 'the provider has more records than one reconciliation takes; the oldest were left out');
+    else book(await missing(since, seen));
     return report;
   };
+
+  /** Ours that the provider doesn't list: a lost account, a wrong key, records wiped. Nothing to repair, but somebody must know. */
+  async function missing(since: Date, seen: Set<string>): Promise<Discrepancy[]> {
+    const found: Discrepancy[] = [];
+    const unlisted = (await intentsSince(db, since, MAX_RECORDS)).filter((row) => !seen.has(row.provider_payment_id));
+    for (const { order_id: orderId, provider_payment_id: ours } of unlisted.slice(0, MAX_MISSING)) {
+      if (!(await provider.knows(ours))) found.push({ orderId, providerPaymentId: ours, kind: 'unknown_intent', ours, theirs: '', repaired: false });
+    }
+    return found;
+  }
 
   async function compare(records: ProviderRecord[], dryRun: boolean): Promise<Discrepancy[]> {
     const orders = await ordersOfIntents(db, records.map(intentOf));
@@ -68,7 +88,7 @@ export function reconcileLoop(reconcile: Reconcile, db: Database, log: Log, inte
   return createLoop({
     name: 'reconcile', log, pollMs: intervalMs,
     async round() {
-      const { discrepancies, ...counts } = await reconcile({ since: new Date(Date.now() - LOOK_BACK_MS), dryRun: false });
+      const { discrepancies, ...counts } = await reconcile({ since: new Date(Date.now() - LOOK_BACK_MS), dryRun: false, withinMs: LOOP_LIMIT_MS });
       if (counts.repaired > 0) log.info(counts, 'payments were repaired from the provider\'s records');
       const unresolved = discrepancies.filter(({ repaired }) => !repaired);
       if (unresolved.length > 0) log.error({ ...counts, discrepancies: unresolved.slice(0, 20) }, 'the provider\'s records differ from ours: a person has to look');

@@ -10,7 +10,7 @@ import { remember } from '@millrace/chassis/requests';
 import { PaymentService, PaymentState, RefundState, type PaymentSchema, type RefundSchema } from '@millrace/gen/millrace/payment/v1/payment_pb.js';
 import type { Payment as PaymentRow, PrismaClient, Refund as RefundRow } from '@millrace/gen/prisma/payment/client.ts';
 import type { Advance } from './advance-payment.ts';
-import { awaitAnswer, recordAttempt } from './confirm-payment.ts';
+import { awaitAnswer, awaitPayment, recordAttempt } from './confirm-payment.ts';
 import { type PaymentState as State, type RefundState as Refunded, isFinal } from './payment.ts';
 import { getPayment, listPayments, listRefunds } from './read-payments.ts';
 import type { Reconcile } from './reconcile.ts';
@@ -46,6 +46,7 @@ export function paymentRoutes({ db, log, prisma, advance, reconcile, wake }: Pay
       async confirmPayment(request, context) {
         const { orderId, paymentMethod } = request;
         if (paymentMethod === '') throw refuse('INVALID_FIELD', 'payment_method: a payment method of the provider is needed, "pm_…"');
+        await awaitPayment(db, orderId);
         await getPayment(prisma, orderId, callerOf(context));
         await once(method.confirmPayment, request, context, async (tx) => {
           await recordAttempt(tx, orderId, paymentMethod);
@@ -66,7 +67,8 @@ export function paymentRoutes({ db, log, prisma, advance, reconcile, wake }: Pay
         const { refunds, nextPageToken } = await listRefunds(prisma, request);
         return { refunds: refunds.map((row) => refundMessage(row, currency)), nextPageToken };
       },
-      reconcile: ({ dryRun, since }) => reconcile({ dryRun, since: since ? timestampDate(since) : new Date(Date.now() - DAY_MS) }),
+      reconcile: ({ dryRun, since }, context) =>
+        reconcile({ dryRun, since: since ? timestampDate(since) : new Date(Date.now() - DAY_MS), withinMs: (context.timeoutMs() ?? DEFAULT_WAIT_MS) / 2 }),
     });
 }
 

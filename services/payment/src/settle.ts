@@ -2,7 +2,8 @@
 // reconciliation all come through here.
 import type { Tx } from '@millrace/chassis/db';
 import { appendEvents } from '@millrace/chassis/outbox';
-import { type Fact, type Mismatch, type Told, apply } from './facts.ts';
+import { type Told, apply } from './apply.ts';
+import type { Fact, Mismatch } from './facts.ts';
 import { type Account, type Refund, dueIn, idempotencyKey, isFinal, nextStep } from './payment.ts';
 import { type Change, lockAccounts, saveAccounts } from './store.ts';
 import { outgoing } from './tell.ts';
@@ -63,7 +64,7 @@ function settleOne(before: Account, { facts, holder }: Item): Settled & { told: 
   if (!changed && !holder && !lookNow) return result;
   const saved = goOn ? { ...account, payment: { ...account.payment, asking: true } } : account;
   const lease = goOn ? 'extended' : holder ? 'released' : 'untouched';
-  return { ...result, change: { account: saved, refunds, dueMs, atLatest: !holder, lease } };
+  return { ...result, change: { account: saved, refunds, changed, dueMs, atLatest: !holder, lease } };
 }
 
 /** Whether anything but the bookkeeping of tries differs. */

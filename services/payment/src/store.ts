@@ -2,11 +2,11 @@
 import { type Queryable, sql } from '@millrace/chassis/db';
 import type { Account, Payment, Refund } from './payment.ts';
 
-/** How long a payment is one worker's: a round of MAX_STEPS calls that all time out fits in. */
-const LEASE = '90 seconds';
+/** How long a payment is one worker's, anew at each step: a step of two calls that time out. So long a dead worker's payments wait. */
+const LEASE = '20 seconds';
 
-/** `dueMs`: when it is looked at again, null for never. `lease`: what becomes of the worker's hold on it. */
-export type Change = { account: Account; refunds: Refund[]; dueMs: number | null; atLatest: boolean; lease: 'untouched' | 'extended' | 'released' };
+/** `changed`: more than our own bookkeeping. `dueMs`: when it is looked at again, null for never. `lease`: what becomes of the worker's hold on it. */
+export type Change = { account: Account; refunds: Refund[]; changed: boolean; dueMs: number | null; atLatest: boolean; lease: 'untouched' | 'extended' | 'released' };
 
 /** Writes rows that aren't there yet; answers the orders that were new. A concurrent insert of the same order is waited for. */
 export async function insertAccounts(tx: Queryable, accounts: Account[], dueMs: (account: Account) => number | null): Promise<Set<string>> {
@@ -43,14 +43,15 @@ export async function ordersOfIntents(db: Queryable, intentIds: string[]): Promi
 /** One statement for all rows, which the caller has locked. */
 export async function saveAccounts(tx: Queryable, changes: Change[]): Promise<void> {
   if (changes.length === 0) return;
-  const rows = changes.map(({ account, dueMs, atLatest, lease }) => ({ ...toRow(account.payment), due_ms: dueMs, at_latest: atLatest, lease }));
+  const rows = changes.map(({ account, changed, dueMs, atLatest, lease }) => ({ ...toRow(account.payment), changed, due_ms: dueMs, at_latest: atLatest, lease }));
   await tx.query(sql`
     UPDATE payment p SET
       customer_id = x.customer_id, payment_method = x.payment_method, state = x.state, captured = x.captured, refunded = x.refunded, refund_pending = x.refund_pending,
       provider_payment_id = x.provider_payment_id, client_secret = x.client_secret, intent_open = x.intent_open, attempts = x.attempts, answered = x.answered,
       failure_code = x.failure_code, failure_message = x.failure_message, action_url = x.action_url,
       disputed = x.disputed, dispute_id = x.dispute_id, dispute_reason = x.dispute_reason,
-      order_cancelled = x.order_cancelled, due_time = x.due_time, version = x.version, tries = x.tries, generation = x.generation, asking = x.asking, update_time = now(),
+      order_cancelled = x.order_cancelled, due_time = x.due_time, version = x.version, tries = x.tries, generation = x.generation, asking = x.asking,
+      update_time = CASE WHEN (j.value->>'changed')::boolean THEN now() ELSE p.update_time END,
       lease_until = CASE j.value->>'lease' WHEN 'extended' THEN now() + ${LEASE}::interval WHEN 'untouched' THEN p.lease_until END,
       next_attempt_time = CASE
         WHEN j.value->>'due_ms' IS NULL THEN NULL
@@ -68,6 +69,14 @@ export async function saveAccounts(tx: Queryable, changes: Change[]): Promise<vo
     SELECT refund_id, order_id, amount, state, reason, provider_refund_id, failure_message, clock_timestamp() FROM jsonb_populate_recordset(NULL::refund, ${JSON.stringify(refunds)}::jsonb)
     ON CONFLICT (refund_id) DO UPDATE SET
       state = EXCLUDED.state, provider_refund_id = EXCLUDED.provider_refund_id, failure_message = EXCLUDED.failure_message, update_time = now()`);
+}
+
+/** Payments whose intents should be among the provider's records since then; a margin for clocks that differ, and for what is under way. */
+export async function intentsSince(db: Queryable, since: Date, limit: number): Promise<{ order_id: string; provider_payment_id: string }[]> {
+  return db.query(sql`
+    SELECT order_id, provider_payment_id FROM payment
+    WHERE create_time >= ${since}::timestamptz + interval '1 minute' AND create_time < now() - interval '1 minute' AND provider_payment_id <> ''
+    ORDER BY create_time DESC LIMIT ${limit}`);
 }
 
 /** Due payments, the longest due first (payment_due), leased to this worker. Whoever holds a lease or a lock is passed over. */

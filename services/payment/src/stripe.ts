@@ -16,7 +16,8 @@ export type ProviderRecord = IntentFact | RefundFact | DisputeFact;
 export type Provider = {
   /** Takes a step at the provider, outside any transaction, and answers what it learnt. */
   perform(step: Step, account: Account): Promise<Fact[]>;
-  retrieve(intentId: string): Promise<IntentFact>;
+  /** Whether the provider knows an intent. */
+  knows(intentId: string): Promise<boolean>;
   /** Closes an intent that is none of a payment's. */
   cancelStray(intentId: string): Promise<IntentFact>;
   /** What was created since, newest first, at most `limit` of each kind. */
@@ -46,7 +47,14 @@ export function createStripe(options: StripeOptions): Provider {
         return factsOfError(error, step, account);
       }
     },
-    retrieve: async (intentId) => intentFact(await bulkhead(() => stripe.paymentIntents.retrieve(intentId))),
+    async knows(intentId) {
+      try {
+        return (await bulkhead(() => stripe.paymentIntents.retrieve(intentId))).id === intentId;
+      } catch (error) {
+        if (error instanceof Stripe.errors.StripeInvalidRequestError && error.code === 'resource_missing') return false;
+        throw error;
+      }
+    },
     cancelStray: async (intentId) => intentFact(await bulkhead(() => stripe.paymentIntents.cancel(intentId, {}, { idempotencyKey: `cancel:${intentId}` }))),
     async *recordsSince(since, limit) {
       const page = { created: { gte: Math.floor(since.getTime() / 1_000) }, limit: PAGE };

@@ -4,7 +4,7 @@ import {
   PaymentActionRequiredSchema, PaymentCancelledSchema, PaymentDisputedSchema, PaymentFailedSchema, PaymentRefundedSchema, PaymentSucceededSchema,
 } from '@millrace/gen/millrace/payment/v1/events_pb.js';
 import { PaymentState } from '@millrace/gen/millrace/payment/v1/payment_pb.js';
-import type { Told } from './facts.ts';
+import type { Told } from './apply.ts';
 import type { Payment } from './payment.ts';
 
 export function outgoing({ kind, payment, refund }: Told): OutgoingEvent {

@@ -1,5 +1,6 @@
 // The provider misbehaves: lost replies, stored errors, limits, slowness; webhooks twice, late, reversed, forged, never.
 import { createHmac } from 'node:crypto';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sql } from '@millrace/chassis/db';
 import { PaymentState } from '@millrace/gen/millrace/payment/v1/payment_pb.js';
@@ -213,5 +214,30 @@ describe('reconciliation', () => {
     expect(mine(await admin.reconcile({}))).toEqual([['unknown_intent', false]]);
     expect(stray['id']).toMatch(/^pi_/);
     expect(await types()).toEqual(['captured', 'refunded', 'canceled']);
+  });
+
+  test('says so when the provider does not know an intent of ours', async () => {
+    await world.say(placed(orderId));
+    const { providerPaymentId } = await settled(admin, orderId, 'SUCCEEDED');
+    await world.db.query(sql`UPDATE payment SET provider_payment_id = ${`pi_gone_${orderId}`}, create_time = now() - interval '10 minutes' WHERE order_id = ${orderId}`);
+    const { discrepancies } = await admin.reconcile({ dryRun: true, since: timestampFromDate(new Date(Date.now() - 1_200_000)) });
+    expect(discrepancies.filter((found) => found.orderId === orderId)).toMatchObject([
+      { kind: 'unknown_intent', ours: `pi_gone_${orderId}`, theirs: providerPaymentId, repaired: false },
+      { kind: 'unknown_intent', ours: `pi_gone_${orderId}`, theirs: '', repaired: false },
+    ]);
+  });
+
+  test('of its own accord repairs what is lost between two of its rounds', async () => {
+    const other = await openWorld({ reconcileInterval: '200ms' });
+    try {
+      await other.control('webhooks', { mode: 'drop' });
+      await other.say(placed(orderId));
+      const { providerPaymentId } = await settled(other.admin, orderId, 'SUCCEEDED');
+      await other.stripe('refunds', { payment_intent: providerPaymentId });
+      await settled(other.admin, orderId, 'SUCCEEDED', (payment) => payment.refunded?.minorUnits === 2_500n);
+      expect(await other.told(orderId)).toEqual(['2 succeeded', '3 refunded']);
+    } finally {
+      await other[Symbol.asyncDispose]();
+    }
   });
 });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Fact, type IntentFact, type RefundFact, type Told, apply } from './facts.ts';
+import { type Told, apply } from './apply.ts';
+import type { Fact, IntentFact, RefundFact } from './facts.ts';
 import { type Account, IllegalTransitionError, openAccount } from './payment.ts';
 
 const ORDER = { orderId: 'ord_1', customerId: 'buyer', amount: 1_000n, currency: 'EUR', paymentMethod: 'pm_card_visa', dueTime: new Date(0) };
