@@ -64,9 +64,10 @@ async function carryUnary({ bodies }: CallDeps, req: Req, res: Res, speech: Spee
 }
 
 async function carryStream({ stopping }: CallDeps, req: Req, res: Res, speech: Speech, neighbour: Neighbour, headers: HeaderBag): Promise<Ending> {
-  const upstream = neighbour.forStreams.request(requestLine(req.method ?? '', req.url ?? '', headers));
+  const cancel = new AbortController();
+  const upstream = neighbour.forStreams.request(requestLine(req.method ?? '', req.url ?? '', headers), { signal: cancel.signal });
   if (typeof upstream === 'number') throw away(neighbour.name, upstream);
-  return forward({ req, res, upstream, body: undefined, deadlineMs: deadlineOf(speech.protocol, false, headers) + GRACE_MS, stopping });
+  return forward({ req, res, upstream, body: undefined, cancel, deadlineMs: deadlineOf(speech.protocol, false, headers) + GRACE_MS, stopping });
 }
 
 function conclude(req: Req, res: Res, speech: Speech, neighbour: Neighbour, ending: Ending): string {

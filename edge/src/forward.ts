@@ -11,6 +11,8 @@ export type Exchange = {
   upstream: ClientHttp2Stream;
   /** What to send (nothing when it is empty: the stream was opened that way); undefined sends the request's body as it comes. */
   body: Buffer | undefined;
+  /** The signal that the upstream stream was opened with: breaks off a request whose body is still coming. */
+  cancel?: AbortController;
   deadlineMs: number;
   /** Ends the exchange early: the edge is stopping. */
   stopping?: AbortSignal;
@@ -26,7 +28,7 @@ export type Broken = { begun: boolean; whole: boolean } & ({ kind: 'late' } | { 
 type Progress = { begun: boolean; frames: Frames };
 
 /** Resolves once, when the exchange is over or can't go on. */
-export function forward({ req, res, upstream, body, deadlineMs, stopping }: Exchange): Promise<Ending> {
+export function forward({ req, res, upstream, body, cancel, deadlineMs, stopping }: Exchange): Promise<Ending> {
   const { promise, resolve } = Promise.withResolvers<Ending>();
   const progress: Progress = { begun: false, frames: createFrames() };
   const soFar = () => ({ begun: progress.begun, whole: progress.frames.between() });
@@ -37,7 +39,7 @@ export function forward({ req, res, upstream, body, deadlineMs, stopping }: Exch
     clearTimeout(deadline);
     stopping?.removeEventListener('abort', onStop);
     res.off('close', onGone);
-    if (how.kind !== 'answered' && !upstream.closed) upstream.close(constants.NGHTTP2_CANCEL);
+    if (how.kind !== 'answered' && !upstream.closed) breakOff(upstream, cancel);
     resolve(how);
   };
   const onGone = () => end({ kind: 'caller went away' });
@@ -54,14 +56,21 @@ export function forward({ req, res, upstream, body, deadlineMs, stopping }: Exch
   return promise;
 }
 
+// Node's own `close` ends the body in good order before it resets the stream: the service would take half a stream for a whole one.
+function breakOff(upstream: ClientHttp2Stream, cancel: AbortController | undefined): void {
+  if (cancel && !upstream.writableEnded) cancel.abort();
+  else upstream.close(constants.NGHTTP2_CANCEL);
+}
+
 function pumpIn(req: Req, upstream: ClientHttp2Stream): void {
   req.on('data', (chunk: Buffer) => {
     if (upstream.writable && !upstream.write(chunk)) req.pause();
   });
   upstream.on('drain', () => req.resume());
-  req.once('end', () => {
-    if (!isBroken(req)) upstream.end();
-  });
+  // In the next turn, because callers on Node end the body just before they reset the stream.
+  req.once('end', () => setImmediate(() => {
+    if (!isBroken(req) && upstream.writable) upstream.end();
+  }));
   // A broken request is seen by the end of its response; without a listener it would end the process.
   req.on('error', () => {});
 }

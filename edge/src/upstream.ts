@@ -16,7 +16,7 @@ const SESSION_MEGABYTES = 256;
 export type Upstream = {
   name: string;
   /** A stream, or the milliseconds until the next try to connect. */
-  request(headers: OutgoingHttpHeaders, options?: { endStream?: boolean }): ClientHttp2Stream | number;
+  request(headers: OutgoingHttpHeaders, options?: { endStream?: boolean; signal?: AbortSignal }): ClientHttp2Stream | number;
   close(): void;
 };
 

@@ -130,22 +130,30 @@ test('whatever headers, paths and bytes come, the answer is never a fault of our
   session.close();
 });
 
-test.each([['a unary call', GET_PRODUCT, 'application/proto'], ['a client stream', IMPORT, 'application/connect+proto']])('half a message is never taken for a whole one (%s)', async (_, path, type) => {
+test.each([
+  ['a unary call that is reset', GET_PRODUCT, 'application/proto', 'reset'],
+  ['a unary call whose connection is cut', GET_PRODUCT, 'application/proto', 'cut'],
+  ['a client stream that is reset', IMPORT, 'application/connect+proto', 'reset'],
+  ['a client stream whose connection is cut', IMPORT, 'application/connect+proto', 'cut'],
+])('half a message is never taken for a whole one: %s', async (_, path, type, how) => {
   house.seen.length = 0;
   house.ended.length = 0;
-  const session = http2.connect(house.url);
-  session.on('error', () => {});
-  const message = Buffer.from('\n\u0003mug');
-  for (let i = 0; i < 200; i += 1) {
-    const stream = session.request({ ':method': 'POST', ':path': path, 'content-type': type, ...signedIn() });
-    stream.on('error', () => {});
-    stream.write(path === IMPORT ? framed(Buffer.from('\n\u0005\n\u0003mug')) : message);
-    if (i % 2) setImmediate(() => stream.close(http2.constants.NGHTTP2_CANCEL));
-    else setTimeout(() => stream.close(i % 4 ? http2.constants.NGHTTP2_CANCEL : http2.constants.NGHTTP2_NO_ERROR), i % 30);
-  }
+  await Promise.all(
+    Array.from({ length: 50 }, async (_, i) => {
+      const session = http2.connect(house.url);
+      session.on('error', () => {});
+      const stream = session.request({ ':method': 'POST', ':path': path, 'content-type': type, ...signedIn() });
+      stream.on('error', () => {});
+      stream.write(path === IMPORT ? framed(Buffer.from('\n\u0005\n\u0003mug')) : '\n\u0003mug');
+      await new Promise((resolve) => setTimeout(resolve, i));
+      if (how === 'reset') stream.destroy(new Error('reset'));
+      if (how === 'cut') session.destroy();
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      session.destroy();
+    }),
+  );
   await until(async () => (await inFlight()) === 0, 'no call is in flight');
   expect([house.seen, house.ended]).toEqual([[], []]);
-  session.destroy();
 });
 
 test('a body that comes drop by drop holds no place at the service and is ended', async () => {
