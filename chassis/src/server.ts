@@ -1,8 +1,8 @@
 // The one port of a process: RPCs (Connect, gRPC, gRPC-Web over HTTP/1.1 and h2c), plain HTTP routes, health checks, metrics.
 import type { AddressInfo } from 'node:net';
 import type { DescService } from '@bufbuild/protobuf';
-import { type ConnectRouter, type HandlerContext, createConnectRouter, createContextValues } from '@connectrpc/connect';
-import { compressionGzip, universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node';
+import { Code, ConnectError, type ConnectRouter, type HandlerContext, createConnectRouter } from '@connectrpc/connect';
+import { compressionGzip, universalResponseToNodeResponse } from '@connectrpc/connect-node';
 import { Health } from '@millrace/gen/grpc/health/v1/health_pb.js';
 import { createAccess } from './access.ts';
 import type { Verifier } from './auth.ts';
@@ -14,6 +14,7 @@ import { type HttpHandler, createHttpRoutes, cut, writeText } from './http-route
 import { type Log, describeError } from './log.ts';
 import { type Registry, createRegistry, rpcMetrics } from './metrics.ts';
 import { MUX_LIMITS, type MuxLimits, type NodeHandler, type NodeRequest, type NodeResponse, createMux } from './mux.ts';
+import { hasHost, universalRequest } from './node-request.ts';
 import { REFLECTION_SERVICES, reflectionRoutes } from './reflection.ts';
 import { validation } from './validation.ts';
 
@@ -75,6 +76,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
   const serveHttp = createHttpRoutes({ ...processRoutes(options, registry, stopping.signal), ...options.http }, HTTP_ROUTE_MS, log);
   const handle: NodeHandler = (request, response) => {
+    // Without this connect-es throws outside any interceptor, and the process ends.
     if (!hasHost(request)) return writeText(response, 400, 'the Host header (:authority in HTTP/2) is missing or wrong\n');
     const path = request.url?.split('?', 1)[0] ?? '';
     const rpc = rpcs.get(path);
@@ -117,10 +119,17 @@ function serveRpc(rpc: ConnectRouter['handlers'][number], request: NodeRequest, 
   const timer = setTimeout(() => cut(response), limitMs + limits.cutMs);
   response.once('close', () => clearTimeout(timer));
   const universal = universalRequestFromNodeRequest(request, response, undefined, createContextValues());
-  rpc(universal)
+  rpc({ ...universal, body: wholeBody(universal.body as AsyncIterable<Uint8Array>, request) })
     .then(async (answer) => universalResponseToNodeResponse(answer, response))
     // The answer could not be written: nearly always the caller has gone.
     .catch((error: unknown) => log.debug({ err: error, rpc: rpc.requestPath }, 'answer not delivered'));
+}
+
+// In HTTP/2 a request that its caller broke off ends like a whole one, and half a message may well decode as another message.
+async function* wholeBody(body: AsyncIterable<Uint8Array>, request: NodeRequest): AsyncGenerator<Uint8Array> {
+  yield* body;
+  const broken = 'stream' in request ? request.stream.aborted || request.stream.rstCode !== 0 : !request.complete;
+  if (broken) throw new ConnectError('the caller has gone away', Code.Canceled);
 }
 
 function processRoutes({ ready, name }: ServerOptions, registry: Registry, stopping: AbortSignal): Record<string, HttpHandler> {
@@ -132,12 +141,6 @@ function processRoutes({ ready, name }: ServerOptions, registry: Registry, stopp
     },
     '/metrics': async () => ({ status: 200, body: await registry.metrics(), headers: { 'content-type': registry.contentType } }),
   };
-}
-
-// connect-node throws on a request without a usable host, outside any interceptor, and the process with it.
-function hasHost(request: NodeRequest): boolean {
-  const host = ('authority' in request ? request.authority : undefined) ?? request.headers.host;
-  return typeof host === 'string' && /^[^\s/?#@\\]+$/.test(host) && URL.canParse(`http://${host}/`);
 }
 
 function guarded(handle: NodeHandler, log: Log): NodeHandler {
