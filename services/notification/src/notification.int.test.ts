@@ -205,6 +205,7 @@ describe('the RPCs', () => {
     const all = [...first.notifications, ...rest.notifications];
     expect(new Set(all.map((item) => item.notificationId)).size).toBe(5);
     expect(all.every((item) => item.recipient !== '' && item.attempts === 1 && item.providerMessageId !== '' && item.sendTime !== undefined)).toBe(true);
+    expect(all.every((item) => (item.subject !== '') === (item.channel === NotificationChannel.EMAIL))).toBe(true);
     expect((await admin.listNotifications({ recipient: order.customer.phone, orderId: order.id, states: [NotificationState.DELIVERED] })).notifications.map((item) => item.channel)).toEqual([NotificationChannel.SMS, NotificationChannel.SMS]);
     expect((await admin.listNotifications({ orderId: order.id, states: [NotificationState.FAILED] })).notifications).toEqual([]);
     expect(await reasonOf(admin.listNotifications({ orderId: 'other', pageToken: first.nextPageToken }))).toBe('INVALID_PAGE_TOKEN');

@@ -78,6 +78,19 @@ test('a sender that died before the call has mailed nothing, and its mail goes o
   expect(await providers.mails(order)).toHaveLength(1);
 });
 
+test('a delivery that is reported before our own call is answered loses nothing', async () => {
+  const order = await queue('order_confirmation');
+  await providers.fail({ provider: 'postmark', operation: 'email.batch', effect: 'delay', delay_ms: 200 });
+  const sending = loops.mails.tick();
+  const claimed = async () => db.query<{ notification_id: string }>(sql`SELECT notification_id FROM notification WHERE order_id = ${order} AND sending`);
+  await expect.poll(claimed).toHaveLength(1);
+  const [row] = await claimed();
+  await store.report([{ notificationId: row?.notification_id ?? '', fact: { type: 'delivered', providerMessageId: 'm1' } }]);
+  await sending;
+  expect(await standing(order)).toEqual(['email delivered']);
+  expect(await db.query(sql`SELECT subject, provider_message_id, version FROM notification WHERE order_id = ${order}`)).toEqual([{ subject: `We have your order ${order}`, provider_message_id: 'm1', version: 3 }]);
+});
+
 test('a text message whose reply was lost is found by number, words and time and not sent again, also in another language', async () => {
   const order = await queue('order_cancelled', { phone: '+491701234567' });
   await providers.fail({ provider: 'twilio', operation: 'messages.create', effect: 'lost_reply', times: 1 });

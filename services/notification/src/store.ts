@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { type Database, sql, type Tx } from '@millrace/chassis/db';
 import { appendEvents } from '@millrace/chassis/outbox';
-import { type Channel, decide, type Details, type Fact, type Kind, type Message, type Standing } from './notification.ts';
+import { type Channel, decide, type Details, type Fact, type Kind, type Message, type Standing, type Step } from './notification.ts';
 import type { OrderView } from './templates/render.ts';
 import { eventOf } from './wire.ts';
 
@@ -96,14 +96,14 @@ export function createStore(db: Database) {
 async function settle(tx: Tx, reports: Report[]): Promise<void> {
   // notification_pkey, in the order of the ids: reports about the same messages queue up instead of deadlocking.
   const rows = await tx.query<StandingRow>(sql`
-    SELECT notification_id, order_id, kind, channel, state, version, attempts, sending, provider_message_id, last_error FROM notification
+    SELECT notification_id, order_id, kind, channel, state, version, attempts, sending, provider_message_id, last_error, subject FROM notification
     WHERE notification_id = ANY(${reports.map((report) => report.notificationId)}::text[]) ORDER BY notification_id FOR UPDATE`);
   const known = new Map(rows.map((row) => [row.notification_id, row]));
-  const changed = new Map<string, StandingRow & { pause_ms: number; lag_ms: number | null; subject: string }>();
+  const changed = new Map<string, StandingRow & { pause_ms: number; lag_ms: number | null }>();
   const events = [];
   for (const { notificationId, fact, subject } of reports) {
     const row = changed.get(notificationId) ?? known.get(notificationId);
-    const step = row && decide(row, fact);
+    const step = row && (decide(row, fact) ?? lateSubject(row, subject));
     if (!row || !step) continue;
     const error = fact.type === 'bounced' ? `came back: ${fact.bounceType}` : step.error;
     const { said, state, version, attempts, sending } = step;
@@ -115,9 +115,9 @@ async function settle(tx: Tx, reports: Report[]): Promise<void> {
       sending,
       pause_ms: step.pauseMs,
       lag_ms: step.lagMs ?? null,
-      subject: subject ?? '',
+      subject: subject || row.subject,
       last_error: error || row.last_error,
-      provider_message_id: 'providerMessageId' in fact ? fact.providerMessageId : row.provider_message_id,
+      provider_message_id: row.provider_message_id || ('providerMessageId' in fact ? fact.providerMessageId : ''),
     };
     changed.set(notificationId, next);
     const about = { notificationId, orderId: row.order_id, kind: row.kind, channel: row.channel, providerMessageId: next.provider_message_id, error, bounceType: fact.type === 'bounced' ? fact.bounceType : '' };
@@ -127,7 +127,7 @@ async function settle(tx: Tx, reports: Report[]): Promise<void> {
   const next = [...changed.values()];
   await tx.query(sql`
     UPDATE notification n SET state = c.state, version = c.version, attempts = c.attempts, sending = c.sending, provider_message_id = c.provider_message_id, last_error = c.last_error,
-      subject = CASE WHEN c.subject = '' THEN n.subject ELSE c.subject END, due_time = now() + c.pause_ms * interval '1 ms',
+      subject = c.subject, due_time = now() + c.pause_ms * interval '1 ms',
       resend_time = coalesce(now() + c.lag_ms * interval '1 ms', n.resend_time), send_time = CASE WHEN c.state IN ('sent', 'delivered', 'bounced') THEN coalesce(n.send_time, now()) END
     FROM unnest(${next.map((row) => row.notification_id)}::text[], ${next.map((row) => row.state)}::text[], ${next.map((row) => row.version)}::int[], ${next.map((row) => row.attempts)}::int[],
       ${next.map((row) => row.sending)}::bool[], ${next.map((row) => row.provider_message_id)}::text[], ${next.map((row) => row.last_error)}::text[], ${next.map((row) => row.subject)}::text[],
@@ -135,6 +135,11 @@ async function settle(tx: Tx, reports: Report[]): Promise<void> {
       AS c (notification_id, state, version, attempts, sending, provider_message_id, last_error, subject, pause_ms, lag_ms)
     WHERE n.notification_id = c.notification_id`);
   await appendEvents(tx, events);
+}
+
+/** A delivery may be reported before our own call is answered: then only the subject is news. */
+function lateSubject(row: StandingRow, subject: string | undefined): Step | undefined {
+  return subject && row.subject === '' && row.state !== 'pending' ? { ...row, pauseMs: 0, error: '', said: [] } : undefined;
 }
 
 /** The same key makes the same id, also in a database that was restored and hears everything again: look-ups still find what was sent. */
@@ -192,7 +197,7 @@ export type Due = {
   order?: OrderView;
 };
 
-type StandingRow = Standing & { notification_id: string; order_id: string; kind: Kind; channel: Channel; provider_message_id: string; last_error: string };
+type StandingRow = Standing & { notification_id: string; order_id: string; kind: Kind; channel: Channel; provider_message_id: string; last_error: string; subject: string };
 type DueRow = {
   notification_id: string;
   order_id: string;
