@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { trackProcess } from '../../../test/support/servers.ts';
 import { createAdvance } from '../src/advance-payment.ts';
 import { closePayments, openPayments } from '../src/open-payment.ts';
+import { openRefunds } from '../src/refund-payment.ts';
 import { type Item, settle } from '../src/settle.ts';
 import { claimDue } from '../src/store.ts';
 import { createStripe, type Provider } from '../src/stripe.ts';
@@ -61,7 +62,7 @@ const expireLeases = () => world.db.query(sql`UPDATE payment SET lease_until = n
 for (const keysForgotten of [false, true]) {
   for (const point of POINTS) {
     test(`a crash ${point} costs nothing, whichever step it is${keysForgotten ? ', even a day later' : ''}`, async () => {
-      for (let step = 1; step <= 3; step += 1) { // create, confirm; refund
+      for (let step = 1; step <= 4; step += 1) { // create, confirm; a part's refund; the rest's
         const orderId = `ord_${point.replaceAll(' ', '_')}_${step}_${keysForgotten}`;
         await world.db.transaction((tx) => openPayments(tx, [order(orderId)], () => {}));
         let crashes = 0;
@@ -73,10 +74,12 @@ for (const keysForgotten of [false, true]) {
         };
         await live(0);
         expect((await world.ledger(orderId)).map(({ type }) => type)).toEqual(['captured']);
+        await world.db.transaction((tx) => openRefunds(tx, [{ orderId, refundId: `r_${orderId}`, amount: 1_000n, currency: 'EUR', reason: '' }], () => {}));
+        await live(2);
         await world.db.transaction((tx) => closePayments(tx, [order(orderId)], () => {}));
-        await live(2); // create and confirm came before
-        expect((await world.ledger(orderId)).map(({ type, amount }) => [type, amount])).toEqual([['captured', 2_500], ['refunded', 2_500]]);
-        expect(await world.told(orderId)).toEqual(['2 succeeded', '3 refunded']);
+        await live(3);
+        expect((await world.ledger(orderId)).map(({ type, amount }) => [type, amount])).toEqual([['captured', 2_500], ['refunded', 1_000], ['refunded', 1_500]]);
+        expect(await world.told(orderId)).toEqual(['2 succeeded', '3 refunded', '4 refunded']);
         expect(crashes).toBe(1);
         const [row] = await world.db.query(sql`SELECT state, captured, refunded, refund_pending, next_attempt_time, lease_until, asking FROM payment WHERE order_id = ${orderId}`);
         expect(row).toEqual({ state: 'SUCCEEDED', captured: 2_500n, refunded: 2_500n, refund_pending: 0n, next_attempt_time: null, lease_until: null, asking: false });
