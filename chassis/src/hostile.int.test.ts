@@ -114,6 +114,12 @@ describe('too much', () => {
     expect([error.code, errorInfo(error)?.reason]).toEqual([reason ? Code.ResourceExhausted : Code.Unimplemented, reason]);
   });
 
+  it('a large body of unknown length is refused with an answer, not with a reset', async () => {
+    const head = `POST ${GET_PRODUCT} HTTP/1.1\r\nHost: a\r\nauthorization: Bearer ${server.token}\r\ncontent-type: application/proto\r\ntransfer-encoding: chunked\r\n\r\n`;
+    const chunk = `10000\r\n${'x'.repeat(65_536)}\r\n`;
+    expect(await raw(server.port, head + chunk.repeat(20), /resource_exhausted/)).toMatch(/^HTTP\/1.1 429 .*resource_exhausted/s);
+  });
+
   it('a huge header is a 431', async () => {
     expect(await raw(server.port, `GET /healthz HTTP/1.1\r\nHost: a\r\nx: ${'y'.repeat(40_000)}\r\n\r\n`)).toMatch(/^HTTP\/1.1 431 /);
   });

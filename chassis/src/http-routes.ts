@@ -6,6 +6,7 @@ import { codeToHttpStatus, codeToString } from '@connectrpc/connect/protocol-con
 import { errorInfo, refuse, retryAfter, toConnectError } from './errors.ts';
 import type { Log } from './log.ts';
 import type { NodeRequest, NodeResponse } from './mux.ts';
+import { chunksOf, headersOf } from './node-request.ts';
 
 export type HttpRequest = { method: string; /** Path and query, as sent. */ url: string; headers: Headers; body: Uint8Array };
 export type HttpResponse = { status: number; body?: string; headers?: Record<string, string> };
@@ -59,21 +60,12 @@ async function readBody(request: NodeRequest): Promise<Uint8Array> {
   if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) throw tooLarge;
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  for await (const chunk of chunksOf(request)) {
     size += chunk.length;
     if (size > MAX_BODY_BYTES) throw tooLarge;
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
-}
-
-function headersOf(request: NodeRequest): Headers {
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(request.headers)) {
-    if (name.startsWith(':') || value === undefined) continue;
-    for (const one of [value].flat()) headers.append(name, one);
-  }
-  return headers;
 }
 
 function writeError(response: NodeResponse, error: ConnectError): void {

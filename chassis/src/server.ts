@@ -1,7 +1,7 @@
 // The one port of a process: RPCs (Connect, gRPC, gRPC-Web over HTTP/1.1 and h2c), plain HTTP routes, health checks, metrics.
 import type { AddressInfo } from 'node:net';
 import type { DescService } from '@bufbuild/protobuf';
-import { Code, ConnectError, type ConnectRouter, type HandlerContext, createConnectRouter } from '@connectrpc/connect';
+import { type ConnectRouter, type HandlerContext, createConnectRouter } from '@connectrpc/connect';
 import { compressionGzip, universalResponseToNodeResponse } from '@connectrpc/connect-node';
 import { Health } from '@millrace/gen/grpc/health/v1/health_pb.js';
 import { createAccess } from './access.ts';
@@ -118,18 +118,10 @@ function serveRpc(rpc: ConnectRouter['handlers'][number], request: NodeRequest, 
   // A deadline does not end a body that never ends.
   const timer = setTimeout(() => cut(response), limitMs + limits.cutMs);
   response.once('close', () => clearTimeout(timer));
-  const universal = universalRequestFromNodeRequest(request, response, undefined, createContextValues());
-  rpc({ ...universal, body: wholeBody(universal.body as AsyncIterable<Uint8Array>, request) })
+  rpc(universalRequest(request, response))
     .then(async (answer) => universalResponseToNodeResponse(answer, response))
     // The answer could not be written: nearly always the caller has gone.
     .catch((error: unknown) => log.debug({ err: error, rpc: rpc.requestPath }, 'answer not delivered'));
-}
-
-// In HTTP/2 a request that its caller broke off ends like a whole one, and half a message may well decode as another message.
-async function* wholeBody(body: AsyncIterable<Uint8Array>, request: NodeRequest): AsyncGenerator<Uint8Array> {
-  yield* body;
-  const broken = 'stream' in request ? request.stream.aborted || request.stream.rstCode !== 0 : !request.complete;
-  if (broken) throw new ConnectError('the caller has gone away', Code.Canceled);
 }
 
 function processRoutes({ ready, name }: ServerOptions, registry: Registry, stopping: AbortSignal): Record<string, HttpHandler> {
@@ -148,8 +140,8 @@ function guarded(handle: NodeHandler, log: Log): NodeHandler {
     try {
       handle(request, response);
     } catch (error) {
-      log.warn({ err: describeError(error) }, 'a request could not be taken');
-      writeText(response, 400, 'the request could not be understood\n');
+      log.error({ err: describeError(error) }, 'a request could not be taken');
+      writeText(response, 500, 'internal error\n');
     }
   };
 }
