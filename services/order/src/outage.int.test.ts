@@ -3,10 +3,10 @@ import { expect, test } from 'vitest';
 import { newFolder, startTestPostgres } from '../../../test/support/servers.ts';
 import { eventually, refusalOf, startWorld } from './test-support.ts';
 
-test('while the database is away every call says so and when to come back; when it is back nothing acknowledged is lost', async () => {
+test('while the database is away every call says so and when to come back, and it is found again when it is back', async () => {
   const home = newFolder('postgres');
-  const postgres = await startTestPostgres({ home });
-  const world = await startWorld({ mug: {} }, { DATABASE_URL: await postgres.createDatabase('order') });
+  await using postgres = await startTestPostgres({ home });
+  await using world = await startWorld({ mug: {} }, { DATABASE_URL: await postgres.createDatabase('order') });
   const body = (requestId: string) => ({ requestId, customer: {}, lines: [{ sku: 'mug', quantity: 1 }] });
   const { order } = await world.ada.placeOrder(body('r1'));
   const orderId = order?.orderId ?? '';
@@ -16,15 +16,13 @@ test('while the database is away every call says so and when to come back; when 
     watchOrder: async () => { for await (const message of world.ada.watchOrder({ orderId, afterVersion: 1 })) expect(message.order).toBeUndefined(); },
   };
   const watching = refusalOf(calls.watchOrder());
-  await postgres.kill();
+  await postgres.stop();
   expect(await watching).toMatchObject({ code: Code.Unavailable });
   for (const call of Object.values(calls)) expect(await refusalOf(call())).toMatchObject({ code: Code.Unavailable, reason: 'DEPENDENCY_UNAVAILABLE' });
 
-  const again = await startTestPostgres({ home, port: postgres.port });
+  await using _again = await startTestPostgres({ home, port: postgres.port });
   await eventually('the return of the database', async () => world.ada.getOrder({ orderId }).catch(() => undefined), 20_000);
   expect((await world.ada.placeOrder(body('r1'))).order).toEqual(order);
   expect((await world.ada.placeOrder(body('r2'))).order?.version).toBe(1);
   expect((await world.ada.listOrders({})).orders).toHaveLength(2);
-  await world.close();
-  await again.stop();
 });

@@ -90,6 +90,11 @@ export async function startWorld(items: Record<string, Item>, env: Record<string
     createServiceClient(OrderService, { url: running.url, token: await keys.token(subject, role) });
   const reactions = orderReactions(createRecord({ notify() {} }));
 
+  const close = async (): Promise<void> => {
+    await running.stop();
+    await db.close();
+    await database.drop();
+  };
   return {
     ...fakes, db, as, running, keys, url: running.url,
     ada: await as('ada'), bob: await as('bob'), admin: await as('root', 'admin'), service: await as('shop', 'service'),
@@ -105,11 +110,8 @@ export async function startWorld(items: Record<string, Item>, env: Record<string
       const rows = await db.query<{ subject: string; aggregate_version: number }>(sql`SELECT subject, aggregate_version FROM outbox WHERE aggregate_id = ${orderId} ORDER BY position`);
       return rows.map((row) => `${row.subject.split('.')[1]} ${row.aggregate_version}`);
     },
-    async close(): Promise<void> {
-      await running.stop();
-      await db.close();
-      await database.drop();
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 
