@@ -125,7 +125,7 @@ describe('the life of stock over the wire', () => {
     const { reservation } = await client.releaseStock({ orderId: 'back-1' });
     expect(reservation).toMatchObject({ state: ReservationState.RELEASED, releaseReason: ReleaseReason.REQUESTED });
     expect((await client.releaseStock({ orderId: 'back-1' })).reservation).toEqual(reservation);
-    expect(await refusal(client.reserveStock({ orderId: 'back-1', lines: [{ sku: 'back', quantity: 5 }] }))).toEqual(['FailedPrecondition', 'ILLEGAL_TRANSITION', { state: 'RELEASED' }]);
+    expect(await refusal(client.reserveStock({ orderId: 'back-1', lines: [{ sku: 'back', quantity: 5 }] }))).toEqual(['FailedPrecondition', 'ILLEGAL_TRANSITION', { state: 'RESERVATION_STATE_RELEASED' }]);
     await client.reserveStock({ orderId: 'back-2', lines: [{ sku: 'back', quantity: 5 }] });
     await say('payment', PaymentSucceededSchema, { orderId: 'back-2', version: 2 });
     expect(await refusal(client.releaseStock({ orderId: 'back-2' }))).toEqual(['FailedPrecondition', 'ILLEGAL_TRANSITION', { state: 'COMMITTED' }]);

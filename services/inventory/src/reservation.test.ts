@@ -45,7 +45,7 @@ describe('hold', () => {
     ['a hold given back by hand', of(release(held, now, cause)), 'RELEASED'],
     ['a restocked order', of(cancel(committed, 'o1', now, cause)), 'RESTOCKED'],
   ])('with %s is an illegal transition', (_name, current, state) => {
-    expect(() => hold(current, { ...wish, lines: [{ sku: 'a', quantity: 9 }] }, plenty, later)).toThrow(expect.objectContaining({ reason: 'ILLEGAL_TRANSITION', metadata: { state } }));
+    expect(() => hold(current, { ...wish, lines: [{ sku: 'a', quantity: 9 }] }, plenty, later)).toThrow(expect.objectContaining({ reason: 'ILLEGAL_TRANSITION', metadata: { state: `RESERVATION_STATE_${state}` } }));
   });
 
   it.each([
@@ -117,7 +117,7 @@ describe('release', () => {
     const released = of(release(held, now, cause));
     expect(released).toMatchObject({ state: 'RELEASED', releaseReason: 'REQUESTED', version: 2 });
     expect(release(released, now, cause)).toBeUndefined();
-    expect(() => release(committed, now, cause)).toThrow(expect.objectContaining({ reason: 'ILLEGAL_TRANSITION', metadata: { state: 'COMMITTED' } }));
+    expect(() => release(committed, now, cause)).toThrow(expect.objectContaining({ reason: 'ILLEGAL_TRANSITION', metadata: { state: 'RESERVATION_STATE_COMMITTED' } }));
   });
 });
 

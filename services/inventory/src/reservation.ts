@@ -181,7 +181,7 @@ export class IllegalTransitionError extends Error {
   readonly metadata: Record<string, string>;
   constructor({ orderId, state }: Reservation) {
     super(`the stock of order ${orderId} is ${state.toLowerCase()}`);
-    this.metadata = { state };
+    this.metadata = { state: `RESERVATION_STATE_${state}` };
   }
 }
 

@@ -60,7 +60,7 @@ it('a repeat answers the same reservation, also within one batch; other lines ar
   expect(first).toMatchObject({ state: 'HELD', version: 1, lines: lines(['a', 2], ['b', 1]), holdUntil: wish.holdUntil });
   expect(second).toEqual(first);
   expect(await inventory.reserveStock({ ...wish, lines: lines(['b', 1], ['a', 2]) })).toEqual(first);
-  await expect(inventory.reserveStock({ ...wish, lines: lines(['a', 2]) })).rejects.toMatchObject({ reason: 'ILLEGAL_TRANSITION', metadata: { state: 'HELD' } });
+  await expect(inventory.reserveStock({ ...wish, lines: lines(['a', 2]) })).rejects.toMatchObject({ reason: 'ILLEGAL_TRANSITION', metadata: { state: 'RESERVATION_STATE_HELD' } });
 });
 
 it('a reservation that can not be stored fails alone', async () => {

@@ -10,7 +10,7 @@ export class StillToBeSentError extends Error {
   readonly metadata: Record<string, string>;
   constructor(state: State) {
     super('this message has not been sent yet; it will be');
-    this.metadata = { state };
+    this.metadata = { state: `NOTIFICATION_STATE_${state.toUpperCase()}` };
   }
 }
 

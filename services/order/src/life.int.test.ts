@@ -64,7 +64,7 @@ describe('cancelling', () => {
   test('a shipped order is refused', async () => {
     const orderId = await paid();
     await world.admin.fulfillOrder({ orderId });
-    expect(await refusalOf(world.ada.cancelOrder({ orderId }))).toMatchObject({ code: Code.FailedPrecondition, reason: 'ILLEGAL_TRANSITION', metadata: { state: 'FULFILLED' } });
+    expect(await refusalOf(world.ada.cancelOrder({ orderId }))).toMatchObject({ code: Code.FailedPrecondition, reason: 'ILLEGAL_TRANSITION', metadata: { state: 'ORDER_STATE_FULFILLED' } });
   });
 
   test("somebody else's order, or none, is the same NOT_FOUND", async () => {
@@ -123,7 +123,7 @@ describe('refunding', () => {
 
   test('is not for unpaid orders, nor for buyers', async () => {
     const orderId = await place();
-    expect(await refusalOf(world.admin.refundOrder({ orderId, requestId: id() }))).toMatchObject({ reason: 'ILLEGAL_TRANSITION', metadata: { state: 'PENDING_PAYMENT' } });
+    expect(await refusalOf(world.admin.refundOrder({ orderId, requestId: id() }))).toMatchObject({ reason: 'ILLEGAL_TRANSITION', metadata: { state: 'ORDER_STATE_PENDING_PAYMENT' } });
     expect(await refusalOf(world.ada.refundOrder({ orderId, requestId: id() }))).toMatchObject({ code: Code.PermissionDenied });
   });
 });

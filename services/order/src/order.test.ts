@@ -86,7 +86,7 @@ describe('steps', () => {
   test('a shipped order can not be cancelled, and says where it stands', () => {
     const shipped = fulfill(confirmed(), 'DHL', '1', NOW);
     expect(reasonOf(() => cancel(shipped, 'BUYER', '', NOW))).toBe('ILLEGAL_TRANSITION');
-    expect(() => cancel(shipped, 'BUYER', '', NOW)).toThrow(expect.objectContaining({ metadata: expect.objectContaining({ state: 'FULFILLED' }) as object }));
+    expect(() => cancel(shipped, 'BUYER', '', NOW)).toThrow(expect.objectContaining({ metadata: expect.objectContaining({ state: 'ORDER_STATE_FULFILLED' }) as object }));
   });
 
   test('shipping twice with the same number is shipping once, with another it is refused', () => {

@@ -83,7 +83,7 @@ export class IllegalTransitionError extends Error {
   readonly metadata: Record<string, string>;
   constructor(order: Order, message: string) {
     super(message);
-    this.metadata = { state: order.state, payment_state: order.paymentState };
+    this.metadata = { state: `ORDER_STATE_${order.state}`, payment_state: `PAYMENT_STATE_${order.paymentState}` };
   }
 }
 

@@ -1,5 +1,6 @@
 // Pays, or tries again after a decline. The try is recorded before the provider is asked, so that a crash is made good by the runner.
 import { setTimeout as pause } from 'node:timers/promises';
+import { backoff } from '@millrace/chassis/backoff';
 import type { Database, Tx } from '@millrace/chassis/db';
 import type { Log } from '@millrace/chassis/log';
 import type { Advance } from './advance-payment.ts';
@@ -13,13 +14,15 @@ const MAX_WAIT_MS = 12_000;
 const MARGIN_MS = 500;
 /** An order that isn't known after this long is none. */
 const MAX_NEWS_MS = 1_500;
-/** How often to look when somebody else is working on the payment. */
-const POLL_MS = 40;
+/** How often to look when somebody else is working on the payment: at first, and at most. */
+const POLL = { baseMs: 40, maxMs: 500 };
 
 /** A buyer who places an order and pays at once may be faster than the news of the order. */
 export async function awaitPayment(db: Database, orderId: string): Promise<void> {
-  for (const until = Date.now() + MAX_NEWS_MS; Date.now() < until; await pause(POLL_MS)) {
+  const until = Date.now() + MAX_NEWS_MS;
+  for (let look = 1; Date.now() < until; look += 1) {
     if ((await readAccounts(db, [orderId])).size > 0) return;
+    await pause(backoff(look, POLL));
   }
 }
 
@@ -31,7 +34,7 @@ export async function recordAttempt(tx: Tx, orderId: string, paymentMethod: stri
 /** Works on the payment until its latest try is answered, or the time is up. What is still under way then goes on by itself. */
 export async function awaitAnswer(db: Database, orderId: string, advance: Advance, log: Log, timeMs: number): Promise<void> {
   const until = Date.now() + Math.min(MAX_WAIT_MS, timeMs - MARGIN_MS);
-  for (;;) {
+  for (let look = 1; ; look += 1) {
     const claimed = await claimOrder(db, orderId);
     if (claimed) {
       const over = new AbortController();
@@ -41,7 +44,7 @@ export async function awaitAnswer(db: Database, orderId: string, advance: Advanc
     }
     const payment = (await readAccounts(db, [orderId])).get(orderId)?.payment;
     if (!payment || isAnswered(payment) || Date.now() >= until) return;
-    await pause(POLL_MS);
+    await pause(backoff(look, POLL));
   }
 }
 

@@ -67,10 +67,10 @@ export type Account = { payment: Payment; refunds: Refund[]; overdue: boolean };
 
 export class IllegalTransitionError extends Error {
   readonly reason = 'ILLEGAL_TRANSITION';
-  readonly metadata: { state: PaymentState };
+  readonly metadata: { state: `PAYMENT_STATE_${PaymentState}` };
   constructor(state: PaymentState, message: string) {
     super(message);
-    this.metadata = { state };
+    this.metadata = { state: `PAYMENT_STATE_${state}` };
   }
 }
 

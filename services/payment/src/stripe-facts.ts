@@ -78,7 +78,11 @@ export function factsOfError(error: unknown, step: Step, { payment }: Account): 
   if (step.do === 'refund') return [{ kind: 'refund_refused', refundId: step.refund.refundId, message: error.message }, ...later(true, REFUSED_PAUSE_MS, true)];
   const failure = { code: code ?? error.type, message: error.message };
   // The error carries the intent as it stands: declined, or in another state than we thought.
-  if (intent) return [{ failure, ...intentFact(intent, step.do === 'confirm' ? payment.attempts : undefined) }];
+  if (intent) {
+    const fact = { failure, ...intentFact(intent, step.do === 'confirm' ? payment.attempts : undefined) };
+    // A bank is at it: it can't be closed now, and the same key would go on saying so when it can.
+    return step.do === 'cancel' && fact.status === 'processing' ? [fact, ...later(true, 0, true)] : [fact];
+  }
   if (step.do === 'cancel' && code === 'resource_missing') return [{ kind: 'intent', id: payment.providerPaymentId, clientSecret: '', status: 'canceled', orderId: payment.orderId, amount: payment.amount, currency: payment.currency, captured: 0n, actionUrl: '' }];
   if (step.do === 'cancel') return later(true, REFUSED_PAUSE_MS, true);
   return [{ kind: 'refused', attempt: payment.attempts, failure }];

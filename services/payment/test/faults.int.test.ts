@@ -195,6 +195,15 @@ describe('webhooks', () => {
   });
 });
 
+test('an order cancelled while a bank is at it gets its money back when the bank has sent it, without any webhook', async () => {
+  await world.control('webhooks', { mode: 'drop' });
+  await world.say(placed(orderId, { paymentMethod: 'pm_usBankAccount' }));
+  await settled(admin, orderId, 'PROCESSING', ({ providerPaymentId }) => providerPaymentId !== '');
+  await world.say(cancelled(orderId));
+  await refunded();
+  expect(await types()).toEqual(['captured', 'refunded']);
+});
+
 describe('reconciliation', () => {
   test('finds what no webhook told, says so, and then repairs it', async () => {
     await world.control('webhooks', { mode: 'drop' });

@@ -1,6 +1,7 @@
 // The journey of a payment, through the real service.
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { sql } from '@millrace/chassis/db';
 import { errorInfo } from '@millrace/chassis/errors';
 import { PaymentState, RefundState } from '@millrace/gen/millrace/payment/v1/payment_pb.js';
 import { cancelled, eur, openWorld, placed, refundRequested, settled, until, type PaymentClient, type World } from './world.ts';
@@ -40,6 +41,7 @@ describe('a placed order', () => {
     await expect(stranger.getPayment({ orderId }).catch((error: unknown) => Promise.reject(refusal(error)))).rejects.toMatchObject({ reason: 'NOT_FOUND' });
     const { payments } = await world.admin.listPayments({ states: [PaymentState.PENDING] });
     expect(payments.find((listed) => listed.orderId === orderId)?.clientSecret).toBe('');
+    expect(await world.db.query(sql`SELECT subject FROM outbox WHERE body LIKE '%secret%'`)).toEqual([]);
     const { payment: paid } = await buyer.confirmPayment({ orderId, paymentMethod: 'pm_card_visa', requestId: `${orderId}r1` });
     expect(paid).toMatchObject({ state: PaymentState.SUCCEEDED, attempts: 1 });
   });
@@ -67,7 +69,7 @@ describe('a placed order', () => {
     expect(await buyer.confirmPayment({ orderId, paymentMethod: 'pm_card_visa', requestId: `${orderId}r2` })).toEqual(paid);
     expect(await types()).toEqual(['declined', 'declined', 'captured']);
     expect(await world.told(orderId)).toEqual(['2 failed', '3 failed', '4 succeeded']);
-    expect(refusal(await buyer.confirmPayment({ orderId, paymentMethod: 'pm_card_visa', requestId: `${orderId}r3` }).catch((error: unknown) => error))).toMatchObject({ reason: 'ILLEGAL_TRANSITION', metadata: { state: 'SUCCEEDED' } });
+    expect(refusal(await buyer.confirmPayment({ orderId, paymentMethod: 'pm_card_visa', requestId: `${orderId}r3` }).catch((error: unknown) => error))).toMatchObject({ reason: 'ILLEGAL_TRANSITION', metadata: { state: 'PAYMENT_STATE_SUCCEEDED' } });
   });
 
   test('whose bank asks for the buyer says where to go, and is paid when they have been there', async () => {
@@ -107,7 +109,7 @@ describe('a cancelled order', () => {
     await world.say(cancelled(orderId));
     await settled(buyer, orderId, 'CANCELLED', ({ clientSecret }) => clientSecret === '');
     expect(await types()).toEqual(['canceled']);
-    expect(refusal(await buyer.confirmPayment({ orderId, paymentMethod: 'pm_card_visa', requestId: `${orderId}x` }).catch((error: unknown) => error))).toMatchObject({ reason: 'ILLEGAL_TRANSITION', metadata: { state: 'CANCELLED' } });
+    expect(refusal(await buyer.confirmPayment({ orderId, paymentMethod: 'pm_card_visa', requestId: `${orderId}x` }).catch((error: unknown) => error))).toMatchObject({ reason: 'ILLEGAL_TRANSITION', metadata: { state: 'PAYMENT_STATE_CANCELLED' } });
   });
 
   test('that was paid gets all of its money back, once', async () => {

@@ -89,7 +89,7 @@ export enum ErrorReason {
   MIXED_CURRENCIES = 9,
 
   /**
-   * The state doesn't allow it. Metadata: state.
+   * The state doesn't allow it. Metadata: state, as its enum's value is called ("ORDER_STATE_CANCELLED").
    *
    * @generated from enum value: ERROR_REASON_ILLEGAL_TRANSITION = 10;
    */
