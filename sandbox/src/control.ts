@@ -8,8 +8,8 @@ import { NORMAL, parseMode } from './webhooks/mode.ts';
 type Answer = (sandbox: Sandbox, body: unknown) => object;
 
 const ROUTES: Record<string, Answer> = {
-  'GET /control/faults': (sandbox) => ({ faults: sandbox.faults.list() }),
-  'POST /control/faults': (sandbox, body) => ({ fault: sandbox.faults.add(body) }),
+  'GET /control/faults': (sandbox) => sandbox.faults.list(),
+  'POST /control/faults': (sandbox, body) => sandbox.faults.add(body),
   'GET /control/webhooks': webhookState,
   'POST /control/webhooks': (sandbox, body) => {
     sandbox.deliveries.setMode(parseMode(body));

@@ -114,14 +114,20 @@ async function stream(res: ServerResponse, reply: Reply, body: AsyncIterable<str
   res.writeHead(reply.status, { 'content-type': 'application/json', ...reply.headers });
   for await (const part of body) {
     if (res.destroyed) return;
-    if (!res.write(part)) {
-      await new Promise<void>((resolve) => {
-        res.once('drain', resolve);
-        res.once('close', resolve);
-      });
-    }
+    if (!res.write(part)) await drained(res);
   }
   res.end();
+}
+
+/** When the client has taken what was written, or has left. */
+function drained(res: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      res.off('drain', done).off('close', done);
+      resolve();
+    };
+    res.on('drain', done).on('close', done);
+  });
 }
 
 async function stop(server: Server): Promise<void> {

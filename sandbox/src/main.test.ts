@@ -95,6 +95,7 @@ test('a folder in use, a taken port and missing settings are refused in plain wo
   expect((await rejection(startSandbox(one.env))).message).toContain('is in use by the sandbox with process id');
   const port = new URL(one.url).port;
   expect((await rejection(startSandbox({ ...one.env, PORT: port, SANDBOX_DATA: dataFolder() }))).message).toBe(`port ${port} on 127.0.0.1 is taken: set PORT to a free one`);
+  expect((await rejection(startSandbox({ ...one.env, SANDBOX_DATA: '/dev/null/data' }))).message).toContain('SANDBOX_DATA /dev/null/data cannot be used');
   const missing = await rejection(startSandbox({ PORT: 'x', STRIPE_WEBHOOK_URL: 'nowhere' }));
   for (const problem of ['SANDBOX_DATA is not set', 'STRIPE_SECRET_KEY is not set', 'TWILIO_AUTH_TOKEN is not set', 'PORT must be a port number', 'STRIPE_WEBHOOK_URL must be an http(s) URL']) {
     expect(missing.message).toContain(problem);

@@ -1,12 +1,15 @@
-// The texts of mails, in a file of their own: they are ten times the rest, nobody changes them, and a start need not read them.
+// The texts of mails, deflated, in a file of their own: they are ten times the rest, nobody changes them, and a start
+// need not read them. Unpacked they would keep the disk busy that the database under test needs.
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { writeWhole } from './journal.ts';
 
-const BODIES_LIMIT = 32 * 2 ** 30; // bytes; a few million mails
+const BODIES_LIMIT = 32 * 2 ** 30; // bytes; some twenty million mails
 
-/** Where a body lies, and how many bytes its two forms have; null = the mail has no such form. */
+/** Where a body lies, and how many bytes its two forms have when unpacked; null = the mail has no such form. */
 export interface BodyPlace {
   at: number;
+  size: number;
   html: number | null;
   text: number | null;
 }
@@ -27,19 +30,20 @@ export function openBodies(path: string): Bodies {
   let size = fstatSync(fd).size;
   return {
     append(bodies) {
-      const parts = bodies.map(({ html, text }) => [html, text].map((form) => (form === null ? null : Buffer.from(form))));
-      const bytes = Buffer.concat(parts.flat().filter((part) => part !== null));
+      const packed = bodies.map(({ html, text }) => deflateRawSync((html ?? '') + (text ?? ''), { level: 1 }));
+      const bytes = Buffer.concat(packed);
       if (size + bytes.length > BODIES_LIMIT) throw new Error(`the sandbox has no room for more mails (${BODIES_LIMIT} bytes): stop it and remove its folder`);
       writeWhole(fd, bytes, size);
-      return parts.map(([html, text]) => {
-        const place: BodyPlace = { at: size, html: html?.length ?? null, text: text?.length ?? null };
-        size += (place.html ?? 0) + (place.text ?? 0);
+      return bodies.map((body, i) => {
+        const place: BodyPlace = { at: size, size: (packed[i] as Buffer).length, html: lengthOf(body.html), text: lengthOf(body.text) };
+        size += place.size;
         return place;
       });
     },
-    read({ at, html, text }) {
-      const bytes = Buffer.alloc((html ?? 0) + (text ?? 0));
-      readSync(fd, bytes, 0, bytes.length, at);
+    read({ at, size: length, html, text }) {
+      const packed = Buffer.alloc(length);
+      readSync(fd, packed, 0, length, at);
+      const bytes = inflateRawSync(packed);
       return {
         html: html === null ? null : bytes.toString('utf8', 0, html),
         text: text === null ? null : bytes.toString('utf8', html ?? 0),
@@ -48,3 +52,5 @@ export function openBodies(path: string): Bodies {
     close: () => closeSync(fd),
   };
 }
+
+const lengthOf = (form: string | null) => (form === null ? null : Buffer.byteLength(form));

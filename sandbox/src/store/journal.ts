@@ -26,7 +26,7 @@ export function openJournal(path: string, visit: (line: Line, offset: number) =>
   const recent = new Map<number, Line>();
   const buffer = Buffer.allocUnsafe(READ_CHUNK);
   let size = replay(fd, path, visit);
-  ftruncateSync(fd, size);
+  if (fstatSync(fd).size > size) ftruncateSync(fd, size);
 
   const remember = (offset: number, line: Line) => {
     recent.set(offset, line);

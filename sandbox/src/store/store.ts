@@ -18,8 +18,7 @@ const KEY_LIFETIME_MS = 24 * 3_600_000; // Stripe forgets idempotency keys after
 const KEYS_BETWEEN_SWEEPS = 1000;
 
 export function openStore(folder: string) {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const unlock = lockFolder(folder);
+  const unlock = claim(folder);
   try {
     const path = join(folder, 'journal.jsonl');
     compact(path);
@@ -27,6 +26,16 @@ export function openStore(folder: string) {
   } catch (error) {
     unlock();
     throw error;
+  }
+}
+
+function claim(folder: string): () => void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    return lockFolder(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+    throw new Error(`SANDBOX_DATA ${folder} cannot be used: ${(error as Error).message}`, { cause: error });
   }
 }
 

@@ -74,7 +74,7 @@ test('a 500 is stored and repeated; a 429, a 503 and a 409 are not', async () =>
 
 test('a key in use is a conflict until the first request has its answer', async () => {
   const { stripe, post } = await sandbox();
-  await post('/control/faults', { provider: 'stripe', operation: 'payment_intents.create', effect: 'delay', delay_ms: 300, times: 1 });
+  await post('/control/faults', { provider: 'stripe', operation: 'payment_intents.create', effect: 'delay', delay_ms: 1000, times: 1 });
   const first = stripe.paymentIntents.create(CARD, { idempotencyKey: 'k' });
   const second = stripe.paymentIntents.create(CARD, { idempotencyKey: 'k' });
   const outcomes = await Promise.allSettled([first, second]);
