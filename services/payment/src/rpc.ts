@@ -1,12 +1,12 @@
 // PaymentService on the wire: translates, and runs each change once per request id.
-import { create, type DescMessage, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampDate, timestampFromDate } from '@bufbuild/protobuf/wkt';
-import type { ConnectRouter, HandlerContext } from '@connectrpc/connect';
+import type { ConnectRouter } from '@connectrpc/connect';
 import { callerOf } from '@millrace/chassis/auth';
-import type { Database, Tx } from '@millrace/chassis/db';
+import type { Database } from '@millrace/chassis/db';
 import { refuse } from '@millrace/chassis/errors';
 import type { Log } from '@millrace/chassis/log';
-import { remember } from '@millrace/chassis/requests';
+import { createOnce } from '@millrace/chassis/requests';
 import { PaymentService, PaymentState, RefundState, type PaymentSchema, type RefundSchema } from '@millrace/gen/millrace/payment/v1/payment_pb.js';
 import type { Payment as PaymentRow, PrismaClient, Refund as RefundRow } from '@millrace/gen/prisma/payment/client.ts';
 import type { Advance } from './advance-payment.ts';
@@ -25,14 +25,8 @@ const DAY_MS = 86_400_000;
 
 export function paymentRoutes({ db, log, prisma, advance, reconcile, wake }: Payments): (router: ConnectRouter) => void {
   const { method } = PaymentService;
-
-  /** What is remembered of a call is what identifies its answer; the answer itself is the row as it stands. */
-  function once<Req extends DescMessage, Res extends DescMessage>(
-    rpc: { name: string; input: Req; output: Res }, request: MessageShape<Req> & { requestId: string }, context: HandlerContext, effect: (tx: Tx) => Promise<MessageInitShape<Res>>,
-  ): Promise<MessageShape<Res>> {
-    const call = { method: rpc.name, caller: callerOf(context), requestId: request.requestId, schema: rpc.input, request, response: rpc.output };
-    return db.transaction((tx) => remember(tx, call, async () => create(rpc.output, await effect(tx))));
-  }
+  // What is remembered of a call is what identifies its answer; the answer itself is the row as it stands.
+  const once = createOnce(db);
 
   return (router) =>
     router.service(PaymentService, {
