@@ -4,16 +4,13 @@ import { randomUUID } from 'node:crypto';
 import { create } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ConnectRouter, HandlerContext } from '@connectrpc/connect';
-import {
-  DeadLetterSchema, DeadLetterService, DeadLetterState, DiscardDeadLetterResponseSchema,
-  DiscardDeadLetterRequestSchema, type DeadLetter, type DiscardDeadLetterRequest, type ReplayDeadLetterRequest,
-} from '@millrace/gen/millrace/ops/v1/dead_letter_pb.js';
+import { DeadLetterSchema, DeadLetterService, DeadLetterState, type DeadLetter, type ReplayDeadLetterRequest } from '@millrace/gen/millrace/ops/v1/dead_letter_pb.js';
 import { callerOf } from './auth.ts';
 import { sql, type Database, type Queryable } from './db.ts';
 import { refuse } from './errors.ts';
 import { handleOnce, readEvent, type RawEvent, type Reaction } from './inbox.ts';
 import { decodePageToken, encodePageToken, pageLimit } from './pages.ts';
-import { remember } from './requests.ts';
+import { createOnce } from './requests.ts';
 
 type Row = {
   dead_letter_id: string; stream: string; subject: string; stream_sequence: bigint; event_id: string; event_type: string; deliveries: number;
@@ -42,6 +39,8 @@ export function deadLetterRoutes(service: string, db: Database, reactions: Reado
       ...(whole && { stack: row.stack, headers: row.headers, body: row.body }),
     });
 
+  const once = createOnce(db);
+
   return (router) =>
     router.service(DeadLetterService, {
       async listDeadLetters(request) {
@@ -65,15 +64,11 @@ export function deadLetterRoutes(service: string, db: Database, reactions: Reado
 
       replayDeadLetter: async (request, context) => ({ deadLetter: toProto(await replay(db, reactions, request, context), true) }),
 
-      discardDeadLetter: (request: DiscardDeadLetterRequest, context) =>
-        db.transaction((tx) => {
-          const caller = callerOf(context);
-          const call = { method: 'DiscardDeadLetter', caller, requestId: request.requestId, schema: DiscardDeadLetterRequestSchema, request, response: DiscardDeadLetterResponseSchema };
-          return remember(tx, call, async () => {
-            const row = await lockOpen(tx, request.deadLetterId);
-            await resolve(tx, row.dead_letter_id, DeadLetterState.DISCARDED, caller.subject, request.reason);
-            return create(DiscardDeadLetterResponseSchema, { deadLetter: toProto(await load(tx, row.dead_letter_id), false) });
-          });
+      discardDeadLetter: (request, context) =>
+        once(DeadLetterService.method.discardDeadLetter, request, context, async (tx, caller) => {
+          const row = await lockOpen(tx, request.deadLetterId);
+          await resolve(tx, row.dead_letter_id, DeadLetterState.DISCARDED, caller.subject, request.reason);
+          return { deadLetter: toProto(await load(tx, row.dead_letter_id), false) };
         }),
     });
 }

@@ -1,9 +1,10 @@
 // The memory behind request_id: the same id and body get the same answer, in the transaction of the effect.
 
 import { createHash } from 'node:crypto';
-import { fromBinary, toBinary, type DescMessage, type Message, type MessageShape } from '@bufbuild/protobuf';
-import type { Caller } from './auth.ts';
-import { sql, type Tx } from './db.ts';
+import { create, fromBinary, toBinary, type DescMessage, type Message, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
+import type { HandlerContext } from '@connectrpc/connect';
+import { callerOf, type Caller } from './auth.ts';
+import { sql, type Database, type Tx } from './db.ts';
 import { refuse } from './errors.ts';
 
 export type RememberedCall<Req extends DescMessage, Res extends DescMessage> = {
@@ -15,6 +16,22 @@ export type RememberedCall<Req extends DescMessage, Res extends DescMessage> = {
   request: MessageShape<Req>;
   response: Res;
 };
+
+/**
+ * For a service's mutating RPCs: runs the effect in one transaction, once per request id, and makes the RPC's answer of what it returns.
+ */
+export function createOnce(db: Database) {
+  return function once<Req extends DescMessage, Res extends DescMessage>(
+    rpc: { name: string; input: Req; output: Res },
+    request: MessageShape<Req> & { requestId: string },
+    context: HandlerContext,
+    effect: (tx: Tx, caller: Caller) => Promise<MessageInitShape<Res>>,
+  ): Promise<MessageShape<Res>> {
+    const caller = callerOf(context);
+    const call = { method: rpc.name, caller, requestId: request.requestId, schema: rpc.input, request, response: rpc.output };
+    return db.transaction((tx) => remember(tx, call, async () => create(rpc.output, await effect(tx, caller))));
+  };
+}
 
 /**
  * Runs `effect` once per (method, caller, request id) and answers its stored response to repeats; a repeat with another body is refused

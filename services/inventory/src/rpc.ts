@@ -1,12 +1,12 @@
 // InventoryService on the wire: translates, and runs each change once per request id.
-import { create, type DescMessage, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampDate, timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ConnectRouter, HandlerContext } from '@connectrpc/connect';
 import { callerOf } from '@millrace/chassis/auth';
-import type { Database, Tx } from '@millrace/chassis/db';
+import type { Database } from '@millrace/chassis/db';
 import { errorInfo, refuse } from '@millrace/chassis/errors';
 import type { Log } from '@millrace/chassis/log';
-import { remember } from '@millrace/chassis/requests';
+import { createOnce } from '@millrace/chassis/requests';
 import {
   InventoryService, MovementKind, ReleaseReason, ReservationState,
   type MovementSchema, type ReservationSchema, type ReserveStockRequest, type ReserveStockResultSchema, type StockLevelSchema,
@@ -28,13 +28,7 @@ export type Inventory = { db: Database; log: Log; prisma: PrismaClient; change: 
 
 export function inventoryRoutes({ db, log, prisma, change, reserveStock, watchStock }: Inventory): (router: ConnectRouter) => void {
   const { method } = InventoryService;
-
-  function once<Req extends DescMessage, Res extends DescMessage>(
-    rpc: { name: string; input: Req; output: Res }, request: MessageShape<Req> & { requestId: string }, context: HandlerContext, effect: (tx: Tx) => Promise<MessageInitShape<Res>>,
-  ): Promise<MessageShape<Res>> {
-    const call = { method: rpc.name, caller: callerOf(context), requestId: request.requestId, schema: rpc.input, request, response: rpc.output };
-    return db.transaction((tx) => remember(tx, call, async () => create(rpc.output, await effect(tx))));
-  }
+  const once = createOnce(db);
 
   return (router) =>
     router.service(InventoryService, {

@@ -1,11 +1,11 @@
 // NotificationService on the wire: translates, and runs each change once per request id.
 
-import { create, type DescMessage, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
-import type { ConnectRouter, HandlerContext } from '@connectrpc/connect';
-import { type Caller, callerOf } from '@millrace/chassis/auth';
-import type { Database, Tx } from '@millrace/chassis/db';
-import { remember } from '@millrace/chassis/requests';
+import type { ConnectRouter } from '@connectrpc/connect';
+import { callerOf } from '@millrace/chassis/auth';
+import type { Database } from '@millrace/chassis/db';
+import { createOnce } from '@millrace/chassis/requests';
 import { NotificationService, type NotificationSchema } from '@millrace/gen/millrace/notification/v1/notification_pb.js';
 import type { PrismaClient } from '@millrace/gen/prisma/notification/client.ts';
 import { getNotification, listNotifications, type NotificationView } from './list-notifications.ts';
@@ -18,17 +18,7 @@ import { channelToProto, kindToProto, stateFromProto, stateToProto } from './wir
 
 export function notificationRoutes({ db, prisma, renderer, wake }: { db: Database; prisma: PrismaClient; renderer: Renderer; wake: () => void }): (router: ConnectRouter) => void {
   const { method } = NotificationService;
-
-  function once<Req extends DescMessage, Res extends DescMessage>(
-    rpc: { name: string; input: Req; output: Res },
-    request: MessageShape<Req> & { requestId: string },
-    context: HandlerContext,
-    effect: (tx: Tx, caller: Caller) => Promise<MessageInitShape<Res>>,
-  ): Promise<MessageShape<Res>> {
-    const caller = callerOf(context);
-    const call = { method: rpc.name, caller, requestId: request.requestId, schema: rpc.input, request, response: rpc.output };
-    return db.transaction((tx) => remember(tx, call, async () => create(rpc.output, await effect(tx, caller))));
-  }
+  const once = createOnce(db);
 
   return (router) =>
     router.service(NotificationService, {

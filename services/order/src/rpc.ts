@@ -1,10 +1,9 @@
 // OrderService on the wire: translates, and leaves the rest to the verbs.
-import { create, type DescMessage, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
-import type { ConnectRouter, HandlerContext } from '@connectrpc/connect';
-import { callerOf, type Caller } from '@millrace/chassis/auth';
-import type { Database, Tx } from '@millrace/chassis/db';
-import { remember } from '@millrace/chassis/requests';
+import type { ConnectRouter } from '@connectrpc/connect';
+import { callerOf } from '@millrace/chassis/auth';
+import type { Database } from '@millrace/chassis/db';
+import { createOnce } from '@millrace/chassis/requests';
 import { OrderService, OrderState } from '@millrace/gen/millrace/order/v1/order_pb.js';
 import type { PrismaClient } from '@millrace/gen/prisma/order/client.ts';
 import { cancelOrder } from './cancel-order.ts';
@@ -31,26 +30,16 @@ export type OrderVerbs = {
 
 export function orderRoutes({ db, prisma, record, placeOrder, getOrder, watchOrder }: OrderVerbs): (router: ConnectRouter) => void {
   const { method } = OrderService;
-
-  /** A change of one order, remembered under its request id in the transaction of the change. */
-  function changing<I extends DescMessage, O extends DescMessage>(
-    { name, input, output }: { name: string; input: I; output: O },
-    effect: (tx: Tx, caller: Caller, request: MessageShape<I>) => Promise<Order>,
-  ) {
-    return (request: MessageShape<I> & { requestId: string }, context: HandlerContext) => {
-      const caller = callerOf(context);
-      return db.transaction((tx) =>
-        remember(tx, { method: name, caller, requestId: request.requestId, schema: input, request, response: output }, async () =>
-          create(output, { order: toProto(await effect(tx, caller, request)) } as MessageInitShape<DescMessage> as MessageInitShape<O>)));
-    };
-  }
+  const once = createOnce(db);
+  const changed = async (order: Promise<Order>) => ({ order: toProto(await order) });
 
   return (router) =>
     router.service(OrderService, {
       placeOrder: async (request, context) => ({ order: toProto(await placeOrder(callerOf(context), request)) }),
-      cancelOrder: changing(method.cancelOrder, (tx, caller, request) => cancelOrder(tx, record, caller, request)),
-      refundOrder: changing(method.refundOrder, (tx, caller, request) => refundOrder(tx, record, caller, { ...request, amount: amountOf(request.amount) })),
-      fulfillOrder: changing(method.fulfillOrder, (tx, caller, request) => fulfillOrder(tx, record, caller, request)),
+      cancelOrder: (request, context) => once(method.cancelOrder, request, context, (tx, caller) => changed(cancelOrder(tx, record, caller, request))),
+      refundOrder: (request, context) =>
+        once(method.refundOrder, request, context, (tx, caller) => changed(refundOrder(tx, record, caller, { ...request, amount: amountOf(request.amount) }))),
+      fulfillOrder: (request, context) => once(method.fulfillOrder, request, context, (tx, caller) => changed(fulfillOrder(tx, record, caller, request))),
 
       getOrder: async ({ orderId }, context) => ({ order: toProto(await getOrder(callerOf(context), orderId)) }),
       async listOrders(request, context) {

@@ -1,11 +1,10 @@
 // ProductService on the wire: translates, and runs each change once per request id.
-import { create, type DescMessage, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
-import type { ConnectRouter, HandlerContext } from '@connectrpc/connect';
-import { callerOf } from '@millrace/chassis/auth';
-import type { Database, Tx } from '@millrace/chassis/db';
+import type { ConnectRouter } from '@connectrpc/connect';
+import type { Database } from '@millrace/chassis/db';
 import { errorInfo } from '@millrace/chassis/errors';
-import { remember } from '@millrace/chassis/requests';
+import { createOnce } from '@millrace/chassis/requests';
 import { validate } from '@millrace/chassis/validation';
 import type { PrismaClient } from '@millrace/gen/prisma/product/client.ts';
 import { ImportProductsRequestSchema, ProductState, ProductService, type ImportProductsRequest, type Product as ProductMessage, type ProductSchema } from '@millrace/gen/millrace/product/v1/product_pb.js';
@@ -19,13 +18,7 @@ import { updateProduct } from './update-product.ts';
 
 export function productRoutes(db: Database, prisma: PrismaClient): (router: ConnectRouter) => void {
   const { method } = ProductService;
-
-  function once<Req extends DescMessage, Res extends DescMessage>(
-    rpc: { name: string; input: Req; output: Res }, request: MessageShape<Req> & { requestId: string }, context: HandlerContext, effect: (tx: Tx) => Promise<MessageInitShape<Res>>,
-  ): Promise<MessageShape<Res>> {
-    const call = { method: rpc.name, caller: callerOf(context), requestId: request.requestId, schema: rpc.input, request, response: rpc.output };
-    return db.transaction((tx) => remember(tx, call, async () => create(rpc.output, await effect(tx))));
-  }
+  const once = createOnce(db);
 
   return (router) =>
     router.service(ProductService, {
