@@ -58,7 +58,8 @@ function goneSignal(response: NodeResponse): AbortSignal {
   let finished = false;
   response.once('finish', () => (finished = true));
   response.once('close', () => {
-    if (!finished) gone.abort(new ConnectError('the caller has gone away', Code.Canceled));
+    // HTTP/2 says "finish" of an answer that was broken off, too.
+    if (!finished || ('stream' in response && response.stream.aborted)) gone.abort(new ConnectError('the caller has gone away', Code.Canceled));
   });
   return gone.signal;
 }
