@@ -21,6 +21,10 @@ beforeEach(async () => {
 });
 
 const types = async (id = orderId) => (await world.ledger(id)).map((row) => row.type);
+const calls = async () => {
+  const metrics = await (await fetch(`${world.sandbox.url}/metrics`)).text();
+  return [...metrics.matchAll(/^sandbox_requests_total\{provider="stripe".*\} (\d+)$/gm)].reduce((sum, [, count]) => sum + Number(count), 0);
+};
 const refunded = (id = orderId) => settled(admin, id, 'SUCCEEDED', (payment) => payment.refunded?.minorUnits === 2_500n);
 const place = async (count: number, name: string) => {
   const orders = Array.from({ length: count }, (_, i) => `${orderId}_${name}${i}`);
@@ -69,12 +73,16 @@ test('a third of all calls failing, in every way, settles with one capture each 
   for (const [effect, status] of [['error', 500], ['error', 503], ['error', 429], ['error', 409], ['lost_reply', 0]] as const) {
     await world.fault('*', effect, { ...(status && { status }), probability: 0.07 });
   }
+  const before = await calls();
   const orders = await place(60, 'c');
   for (const id of orders) await settled(admin, id, 'SUCCEEDED');
   await world.say(...orders.slice(0, 30).map(cancelled));
   for (const id of orders.slice(0, 30)) await refunded(id);
   const faults = (await (await fetch(`${world.sandbox.url}/control/faults`)).json()) as { hits: number }[];
   expect(faults.reduce((sum, { hits }) => sum + hits, 0)).toBeGreaterThan(20);
+  // Without faults: two calls a payment, one a refund.
+  const amplification = ((await calls()) - before) / (60 * 2 + 30);
+  expect(amplification).toBeLessThan(4);
   const ledger = await world.ledger();
   const of = (id: string) => ledger.filter((row) => row.order_id === id).map(({ type }) => type).join(' ');
   expect(new Set(orders.slice(0, 30).map(of))).toEqual(new Set(['captured refunded']));
