@@ -1,7 +1,7 @@
 // runtime.json: where everything is and how to get in, for programs. There while the system is ready, gone after a clean stop.
 import { rmSync } from 'node:fs';
 import { type Home, writeAtomically } from './home.ts';
-import { SERVICES, type Service } from './nats-permissions.ts';
+import { INSPECTOR, SERVICES, type Service } from './nats-permissions.ts';
 import type { Tokens } from './tokens.ts';
 
 export type Runtime = {
@@ -39,7 +39,7 @@ export function welcome(home: Home, { edge, services, sandbox, nats, tokens }: R
     row('edge', edge),
     ...SERVICES.map((name) => row(name, services[name])),
     row('sandbox', `${sandbox}  (its inbox: what was mailed and texted)`),
-    row('NATS', `${nats}  (read-only)`),
+    row('NATS', nats.includes(`//${INSPECTOR}:`) ? `${nats}  (read-only)` : nats),
     row('runtime', home.file('runtime.json')),
     row('logs', home.file('logs')),
     '',

@@ -13,10 +13,15 @@ const PHASES: Phase[] = [
   { names: ['postgres'], graceMs: 1_200, polite: 'SIGINT' }, // SIGTERM would wait for clients to leave
 ];
 
+const WHOLE_MS = PHASES.reduce((sum, { graceMs }) => sum + graceMs, 0);
+
 export async function stopInOrder(registry: Registry): Promise<void> {
-  for (const { names, graceMs, polite } of PHASES) {
+  const end = performance.now() + WHOLE_MS;
+  for (const [index, { names, graceMs, polite }] of PHASES.entries()) {
+    // What the phases before did not need is Postgres', whose last checkpoint may take a while.
+    const grace = index === PHASES.length - 1 ? Math.max(graceMs, end - performance.now()) : graceMs;
     const running = names.map((name) => registry.get(name)).filter((known) => known !== undefined);
-    await Promise.all(running.map((known) => endProcess(known, graceMs, polite)));
+    await Promise.all(running.map((known) => endProcess(known, grace, polite)));
   }
 }
 
