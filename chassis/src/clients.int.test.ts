@@ -146,6 +146,27 @@ describe('a client for a neighbour', () => {
     await eventually(() => context?.signal.aborted === true, 'the handler hears of it');
   });
 
+  it('waits for a neighbour that restarts, also with a change, which it has not seen yet', async () => {
+    const first = await stub({});
+    const client = clientOf(first);
+    await client.getProduct({ sku: 'MUG' });
+    await first.stop();
+    const change = client.createProduct(NEW);
+    await expect(fetch(first.url)).rejects.toThrow('fetch failed'); // nobody there yet
+    await stub({ createProduct: () => ({ product: { sku: 'MUG' } }) }, { port: first.port, verify: async () => ({ subject: 'x', role: 'service' }) });
+    expect((await change).product?.sku).toBe('MUG');
+  });
+
+  it('does not wait for one that has been away for long', async () => {
+    const server = await stub({});
+    await server.stop(0);
+    const client = clientOf(server);
+    await failure(client.getProduct({ sku: 'MUG' }));
+    const started = performance.now();
+    expect((await failure(client.getProduct({ sku: 'MUG' }))).code).toBe(Code.Unavailable);
+    expect(performance.now() - started).toBeLessThan(1_000);
+  });
+
   it('survives a restart of the neighbour without a failed read', async () => {
     const first = await stub({});
     const client = clientOf(first);

@@ -27,6 +27,8 @@ const LONGEST_PAUSE_MS = 1_000;
 /** Retries that may be owed to one URL; a tenth of one is earned by each success. When everything fails, retries stop instead of adding a load of their own. */
 const BUDGET = 10;
 const EARNED = 0.1;
+/** A neighbour that restarts is waited for; one that has been away for longer is not, so that callers hear at once and no queue grows. */
+const PATIENCE_MS = 3_000;
 
 // One entry for each neighbour's URL, of which there are a handful.
 const peers = new Map<string, Peer>();
@@ -93,16 +95,31 @@ function retries(peer: Peer): Interceptor {
       try {
         const response = await next(request);
         peer.budget = Math.min(BUDGET, peer.budget + EARNED);
+        peer.awaySince = undefined;
         return response;
       } catch (error) {
         const pause = Math.max(backoff(attempt, PAUSES), retryAfter(error) ?? 0);
-        const mayRepeat = error instanceof ConnectError && error.code === Code.Unavailable && (isRead || neverSent(error));
-        if (!mayRepeat || attempt >= MAX_ATTEMPTS || peer.budget < 1 || pause > LONGEST_PAUSE_MS || request.signal.aborted) throw error;
-        peer.budget -= 1;
+        const repeat = neverSent(error) ? isBrieflyAway(peer) : isRead && isUnavailable(error) && attempt < MAX_ATTEMPTS && takeFrom(peer);
+        if (!repeat || pause > LONGEST_PAUSE_MS || request.signal.aborted) throw error;
         await setTimeout(pause, undefined, { signal: request.signal });
       }
     }
   };
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof ConnectError && error.code === Code.Unavailable;
+}
+
+function isBrieflyAway(peer: Peer): boolean {
+  peer.awaySince ??= performance.now();
+  return performance.now() - peer.awaySince < PATIENCE_MS;
+}
+
+function takeFrom(peer: Peer): boolean {
+  if (peer.budget < 1) return false;
+  peer.budget -= 1;
+  return true;
 }
 
 // A neighbour that dies in the middle of a call looks like a cancellation that nobody asked for: the call may have been carried out.
@@ -144,4 +161,4 @@ async function* mapErrors<T>(messages: AsyncIterable<T>, map: (error: unknown) =
   }
 }
 
-type Peer = { sessions: Http2SessionManager; budget: number };
+type Peer = { sessions: Http2SessionManager; budget: number; awaySince?: number };

@@ -37,8 +37,10 @@ const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 const TCP_KEEP_ALIVE_MS = 30_000;
 /** Between closing idle HTTP/1.1 connections while stopping. */
 const DRAIN_TICK_MS = 20;
-/** Who connected just before the stop may still say what he wants; who says nothing doesn't hold it up. */
+/** Time for the notice of a stop to arrive: what was sent before it did is still served. Without it a call met a connection that had just closed. */
 const LAST_WORDS_MS = 100;
+/** "I am about to close" in HTTP/2 (RFC 9113, 6.8): the highest stream id there is. */
+const NO_STREAM_YET = 2 ** 31 - 1;
 
 export type Mux = ReturnType<typeof createMux>;
 
@@ -56,7 +58,7 @@ export function createMux(handler: NodeHandler, limits: MuxLimits) {
   const h1 = createHttp1(counted, limits);
   const h2 = createHttp2(counted, limits, sessions);
   h2.on('session', (session) => {
-    if (draining) session.once('stream', () => session.close());
+    if (draining) giveNotice(session);
   });
 
   const server = net.createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS }, (socket) => {
@@ -82,13 +84,14 @@ export function createMux(handler: NodeHandler, limits: MuxLimits) {
     async drain(graceMs: number): Promise<boolean> {
       draining = true;
       server.close();
-      for (const session of sessions) session.close(); // GOAWAY
+      sessions.forEach(giveNotice);
       const started = performance.now();
       const passed = (ms: number): boolean => performance.now() - started >= ms;
-      h1.closeIdleConnections();
-      while (!passed(graceMs) && (inFlight.size > 0 || (sniffing.size > 0 && !passed(LAST_WORDS_MS)))) {
-        await new Promise((resolve) => setTimeout(resolve, DRAIN_TICK_MS));
+      const quiet = (): boolean => inFlight.size === 0 && (passed(LAST_WORDS_MS) || sniffing.size + sessions.size === 0);
+      while (!quiet() && !passed(graceMs)) {
         h1.closeIdleConnections();
+        if (passed(LAST_WORDS_MS)) for (const session of sessions) session.close();
+        await new Promise((resolve) => setTimeout(resolve, DRAIN_TICK_MS));
       }
       return inFlight.size === 0;
     },
@@ -97,6 +100,10 @@ export function createMux(handler: NodeHandler, limits: MuxLimits) {
       for (const socket of sockets) socket.destroy();
     },
   };
+}
+
+function giveNotice(session: http2.ServerHttp2Session): void {
+  if (!session.closed && !session.destroyed) session.goaway(http2.constants.NGHTTP2_NO_ERROR, NO_STREAM_YET);
 }
 
 function createHttp1(handler: NodeHandler, limits: MuxLimits): http.Server {
