@@ -43,7 +43,7 @@ export function createRelay({ service, db, log, broker }: RelayOptions): Relay {
   db.onEvents(() => loop.poke());
   return {
     ...loop,
-    resign: leadership.release,
+    resign: () => leadership.release(),
     async start(signal) {
       await loop.start(signal);
       leadership.release();

@@ -171,7 +171,7 @@ test('a confirmed order is fulfilled, and the buyer is told', async () => {
   expect(order).toMatchObject({ state: OrderState.FULFILLED, carrier: 'DHL', trackingNumber: '00340434' });
   await until(async () => (await mailKinds(orderId)).includes('order_fulfilled'));
   await until(async () => (await ledger('twilio', orderId)).length === 2);
-  expect((await ledger('twilio', orderId)).map((text) => text['kind']).sort()).toEqual(['order_fulfilled', 'payment_confirmation']);
+  expect((await ledger('twilio', orderId)).map((text) => String(text['kind'])).toSorted()).toEqual(['order_fulfilled', 'payment_confirmation']);
 });
 
 test('stock at its threshold alerts the admins once, until it has recovered', async () => {

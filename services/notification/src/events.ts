@@ -41,7 +41,10 @@ export function notificationReactions(queue: QueueMessages): Reaction[] {
     on(PaymentActionRequiredSchema, (tx, heard) =>
       queue(tx, { news: heard.map(({ body }) => news('payment_action_required', body, { ...moneyOf(body.payment?.amount), actionUrl: body.actionUrl })) }),
     ),
-    on(PaymentRefundedSchema, (tx, heard) => queue(tx, { news: heard.map(({ body }) => news('refund', body, moneyOf(body.refundAmount))) })),
+    // Without an amount it is a refund that the provider refused: no news for the buyer.
+    on(PaymentRefundedSchema, (tx, heard) =>
+      queue(tx, { news: heard.filter(({ body }) => (body.refundAmount?.minorUnits ?? 0n) > 0n).map(({ body }) => news('refund', body, moneyOf(body.refundAmount))) }),
+    ),
     // Somebody has to answer a dispute; that one is closed needs nobody.
     on(PaymentDisputedSchema, (tx, heard) =>
       queue(tx, {

@@ -100,6 +100,14 @@ describe('the life of an order', () => {
     expect(await list(order.id)).toEqual(['order_confirmation email delivered', 'payment_confirmation email delivered']);
   });
 
+  test('is told nothing of a refund that the provider refused', async () => {
+    const order = newOrder();
+    await say('order', order.placed());
+    await say('payment', order.paid(), order.refundRefused());
+    await settled(order.id, 'delivered');
+    expect((await providers.mails(order.id)).map((mail) => mail.kind).sort()).toEqual(['order_confirmation', 'payment_confirmation']);
+  });
+
   test('is told in German, with German money, to who prefers that', async () => {
     const order = newOrder();
     const buyer = client(order.customer.customerId, 'buyer');
@@ -296,6 +304,7 @@ function newOrder({ email = 'ada@mail.example', phone = '+491701234567' } = {}) 
     paid: () => event(PaymentSucceededSchema, { orderId, version: 2, payment }),
     failed: () => event(PaymentFailedSchema, { orderId, version: 2, payment: { ...payment, failureMessage: 'Your card was declined.' } }),
     refunded: () => event(PaymentRefundedSchema, { orderId, version: 3, payment, refundId: 're_1', refundAmount: total }),
+    refundRefused: () => event(PaymentRefundedSchema, { orderId, version: 4, payment, refundId: 're_2', refundAmount: { currencyCode: 'EUR', minorUnits: 0n } }),
     actionRequired: () => event(PaymentActionRequiredSchema, { orderId, version: 2, payment, actionUrl: 'https://bank.example/3ds' }),
   };
 }
