@@ -53,14 +53,21 @@ async function setUp() {
 function install() {
   if (isInstalled()) return;
   print('Installing dependencies (npm ci) …');
-  const [command, ...before] = npm();
   const started = Date.now();
-  // Not "production": the pinned Node and the code generators are development dependencies.
-  const args = [...before, 'ci', '--include=dev', '--include=optional', '--no-audit', '--no-fund', '--loglevel=error'];
-  const { status, error, stdout = '', stderr = '' } = spawnSync(command, args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], shell: command === 'npm.cmd', maxBuffer: 64 * 1024 * 1024 });
-  if (error?.code === 'ENOENT') throw new Error('npm is not on the PATH. Install Node with npm (https://nodejs.org) and try again.');
-  if (status !== 0 || !isInstalled()) throw new Error(whyNpmFailed(`${stderr}\n${stdout}\n${error?.message ?? ''}`));
+  // Not "production": the pinned Node and the code generators are development dependencies. No install scripts but those
+  // that package.json names: older npms would run them all, and Prisma's refuses the older Nodes that may run us.
+  runNpm(['ci', '--ignore-scripts', '--include=dev', '--include=optional', '--no-audit', '--no-fund', '--loglevel=error']);
+  const named = Object.keys(readJson(path.join(ROOT, 'package.json'))?.allowScripts ?? {}).filter((name) => existsSync(path.join(MODULES, name)));
+  runNpm(['rebuild', ...named, '--loglevel=error']);
+  if (!isInstalled()) throw new Error('npm ci went through, but not everything that package-lock.json names is there. Remove node_modules and try again.');
   print(`Installed in ${Math.round((Date.now() - started) / 1000)} s.`);
+}
+
+function runNpm(args) {
+  const [command, ...before] = npm();
+  const { status, error, stdout = '', stderr = '' } = spawnSync(command, [...before, ...args], { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], shell: command === 'npm.cmd', maxBuffer: 64 * 1024 * 1024 });
+  if (error?.code === 'ENOENT') throw new Error('npm is not on the PATH. Install Node with npm (https://nodejs.org) and try again.');
+  if (status !== 0) throw new Error(whyNpmFailed(`${stderr}\n${stdout}\n${error?.message ?? ''}`));
 }
 
 // npm writes down what it installed as its last step: no note, or another version than the lock file's, and we install.
