@@ -764,7 +764,7 @@ export declare type WatchOrderRequest = Message<"millrace.order.v1.WatchOrderReq
   orderId: string;
 
   /**
-   * The last version the caller has seen; only later ones are said. 0 means from now.
+   * The last version the caller has seen; only later ones are said. With 0 the order is said at once, as it stands.
    *
    * @generated from field: int32 after_version = 2;
    */
