@@ -34,6 +34,11 @@ const verbs = {
     await generatePrisma(true);
     print('Generated gen/proto and gen/prisma.');
   },
+  /** A program of this repository, with everything in place: `npm run bench`, `npm run chaos`. */
+  async run([program, ...args]) {
+    await setUp();
+    return handOver([path.join(ROOT, program ?? ''), ...args]);
+  },
   setup: () => setUp(),
 };
 
