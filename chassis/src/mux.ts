@@ -37,10 +37,8 @@ const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 const TCP_KEEP_ALIVE_MS = 30_000;
 /** Between closing idle HTTP/1.1 connections while stopping. */
 const DRAIN_TICK_MS = 20;
-/** Time for the notice of a stop to arrive: what was sent before it did is still served. Without it a call met a connection that had just closed. */
+/** Time for the notice of a stop to arrive while the connection still stands. Without it a call met one that had just closed, and nobody knew its outcome. */
 const LAST_WORDS_MS = 100;
-/** "I am about to close" in HTTP/2 (RFC 9113, 6.8): the highest stream id there is. */
-const NO_STREAM_YET = 2 ** 31 - 1;
 
 export type Mux = ReturnType<typeof createMux>;
 
@@ -102,8 +100,9 @@ export function createMux(handler: NodeHandler, limits: MuxLimits) {
   };
 }
 
+// From here on Node ignores new streams; GOAWAY names the last one it has seen, so that the other side knows which to send elsewhere.
 function giveNotice(session: http2.ServerHttp2Session): void {
-  if (!session.closed && !session.destroyed) session.goaway(http2.constants.NGHTTP2_NO_ERROR, NO_STREAM_YET);
+  if (!session.closed && !session.destroyed) session.goaway();
 }
 
 function createHttp1(handler: NodeHandler, limits: MuxLimits): http.Server {

@@ -6,6 +6,7 @@ import { ProductService } from '@millrace/gen/millrace/product/v1/product_pb.js'
 import { describe, expect, it } from 'vitest';
 import { all, eventually, failure, raw, refused } from '../test/callers.ts';
 import { startStub } from '../test/stub-server.ts';
+import { createServiceClient } from './clients.ts';
 import { errorInfo, retryAfter } from './errors.ts';
 
 describe('a stopping server', () => {
@@ -113,3 +114,43 @@ describe('a stopping server', () => {
     await expect(fetch(server.url)).rejects.toThrow('fetch failed');
   });
 });
+
+it('restarts under load cost no call, neither a read nor a change', async () => {
+  const handlers: Parameters<typeof startStub>[0] = {
+    async getProduct({ sku }) {
+      await tick();
+      return { product: { sku } };
+    },
+    async createProduct({ product }) {
+      await tick();
+      return { product };
+    },
+  };
+  const options = { verify: async () => ({ subject: 'order', role: 'service' as const }) };
+  let server = await startStub(handlers, options);
+  const client = createServiceClient(ProductService, { url: server.url, token: server.token });
+  const change = { product: { sku: 'MUG', name: 'Mug', price: { currencyCode: 'EUR', minorUnits: 1n } } };
+  const failures: unknown[] = [];
+  let done = 0;
+  let stop = false;
+  const lanes = Array.from({ length: 16 }, async (_, lane) => {
+    while (!stop) {
+      await (lane % 2 ? client.getProduct({ sku: 'MUG' }) : client.createProduct(change)).catch((error: unknown) => failures.push(error));
+      done += 1;
+    }
+  });
+  for (let restart = 1; restart <= 3; restart += 1) {
+    await eventually(() => done >= restart * 100, 'some calls');
+    await server.stop(10_000);
+    server = await startStub(handlers, { ...options, port: server.port });
+  }
+  await eventually(() => done >= 400, 'calls after the last restart');
+  stop = true;
+  await Promise.all(lanes);
+  await server.stop(0);
+  expect(failures).toEqual([]);
+});
+
+async function tick(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 1));
+}
