@@ -1,0 +1,94 @@
+// Whole journeys: placed, paid, confirmed, and both mails handed to the mail provider. Ends are heard on the broker, as any other program would.
+import { createClient } from '@connectrpc/connect';
+import { connect } from '@nats-io/transport-node';
+import { OrderService } from '@millrace/gen/millrace/order/v1/order_pb.js';
+import { natsLogin } from '../../local/src/nats.ts';
+import { type Histogram, createHistogram, record } from './histogram.ts';
+import { transports } from './load.ts';
+import { type Basket, newRequest } from './load-place.ts';
+
+export type JourneyTask = Basket & {
+  url: string;
+  token: string;
+  nats: string;
+  run: string;
+  ms: number;
+  /** Orders that may be on their way at once: enough to keep every stage busy. */
+  underway: number;
+  /** What the run leaves out at its start. */
+  rampMs: number;
+};
+
+/** `done` journeys ended within `ms`; `backlog` were on their way when that time began and when it ended. */
+export type Journey = { placed: number; done: number; ms: number; latencies: Histogram; backlog: [number, number]; stillOpen: number };
+
+const MAILS = 2;
+/** Calls in flight; the bound on orders under way is what paces. */
+const PLACERS = 32;
+/** What is under way at the end gets this long to arrive. */
+const SETTLE_MS = 60_000;
+
+export async function runJourney(task: JourneyTask): Promise<Journey> {
+  const connection = await connect(natsLogin(task.nats));
+  const open = new Map<string, { startedAt: number; confirmed: boolean; mails: number }>();
+  const early = new Map<string, { confirmed: boolean; mails: number }>();
+  const latencies = createHistogram();
+  let wake = (): void => {};
+  let [placed, ended] = [0, 0];
+  const endIfWhole = (orderId: string) => {
+    const journey = open.get(orderId);
+    if (journey === undefined || !journey.confirmed || journey.mails < MAILS) return;
+    open.delete(orderId);
+    ended += 1;
+    record(latencies, performance.now() - journey.startedAt);
+    wake();
+  };
+  const hear = (subject: string, note: (journey: { confirmed: boolean; mails: number }) => void) =>
+    connection.subscribe(subject, {
+      callback(_error, message) {
+        const { orderId } = message.json<{ orderId: string }>();
+        let journey = open.get(orderId) ?? early.get(orderId);
+        if (journey === undefined) early.set(orderId, (journey = { confirmed: false, mails: 0 })); // faster than the answer to the call
+        note(journey);
+        endIfWhole(orderId);
+      },
+    });
+  hear('orders.confirmed.*', (journey) => (journey.confirmed = true));
+  hear('notifications.sent.*', (journey) => (journey.mails += 1));
+  await connection.flush();
+
+  const clients = transports(task.url, task.token).map((transport) => createClient(OrderService, transport));
+  const begun = performance.now();
+  let flying = 0;
+  const placer = async (first: number) => {
+    for (let n = first; performance.now() - begun < task.rampMs + task.ms; n += PLACERS) {
+      while (open.size + flying >= task.underway && performance.now() - begun < task.rampMs + task.ms) await new Promise<void>((resolve) => nextWake(resolve));
+      flying += 1;
+      const startedAt = performance.now();
+      const answer = await clients[n % clients.length]?.placeOrder(newRequest(task, task.run, n, 'pm_card_visa')).finally(() => (flying -= 1));
+      const orderId = answer?.order?.orderId ?? '';
+      open.set(orderId, { startedAt, ...(early.get(orderId) ?? { confirmed: false, mails: 0 }) });
+      early.delete(orderId);
+      placed += 1;
+      endIfWhole(orderId);
+    }
+  };
+  const waiting = new Set<() => void>();
+  const nextWake = (resolve: () => void) => {
+    waiting.add(resolve);
+    setTimeout(resolve, 20).unref();
+  };
+  wake = () => {
+    waiting.forEach((resolve) => resolve());
+    waiting.clear();
+  };
+  const look = () => ({ at: performance.now(), ended, backlog: open.size });
+  const atStart = new Promise<ReturnType<typeof look>>((resolve) => setTimeout(() => resolve(look()), task.rampMs));
+  const atEnd = new Promise<ReturnType<typeof look>>((resolve) => setTimeout(() => resolve(look()), task.rampMs + task.ms));
+  await Promise.all(Array.from({ length: PLACERS }, (_, i) => placer(i)));
+  const [from, to] = await Promise.all([atStart, atEnd]);
+  const deadline = performance.now() + SETTLE_MS;
+  while (open.size > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50));
+  await connection.close();
+  return { placed, done: to.ended - from.ended, ms: to.at - from.at, latencies, backlog: [from.backlog, to.backlog], stillOpen: open.size };
+}

@@ -1,0 +1,89 @@
+// One measurement: a task in the load's process, and what every other process spent on it meanwhile.
+import { type ChildProcess, fork } from 'node:child_process';
+import path from 'node:path';
+import { type Histogram, median, merge, percentile } from './histogram.ts';
+import type { Load } from './load.ts';
+import { type CpuTimes, type Groups, cpuTimes, spent } from './processes.ts';
+import type { System } from './system.ts';
+import type { Task } from './worker.ts';
+
+export type Sample = { rate: number; done: number; ms: number; latencies: Histogram; refused: Record<string, number>; cpu: CpuTimes };
+export type Figure = {
+  /** Medians over the rounds. */
+  rate: number;
+  rates: number[];
+  p50: number;
+  p99: number;
+  p999: number;
+  /** CPU microseconds per piece of work, by process. */
+  cpu: Record<string, number>;
+  /** Share of the machine's CPU time that went to processes that are none of ours. */
+  strangers: number;
+  refused: Record<string, number>;
+};
+
+export type Loader = { pid: number; run<R>(task: Task): Promise<R>; end(): void };
+
+export function startLoader(): Loader {
+  const child: ChildProcess = fork(path.join(import.meta.dirname, 'worker.ts'), { execArgv: [] });
+  const { pid } = child;
+  if (pid === undefined) throw new Error('the load process did not start');
+  return {
+    pid,
+    run: <R>(task: Task) =>
+      new Promise<R>((resolve, reject) => {
+        const onExit = (code: number | null) => reject(new Error(`the load process ended with ${code}`));
+        child.once('exit', onExit);
+        child.once('message', (answer: { result: R } | { error: string }) => {
+          child.off('exit', onExit);
+          if ('error' in answer) reject(new Error(answer.error));
+          else resolve(answer.result);
+        });
+        child.send(task);
+      }),
+    end: () => child.disconnect(),
+  };
+}
+
+export async function measure(system: System, loader: Loader, task: Task): Promise<Sample> {
+  const groups = groupsOf(system, loader);
+  const before = cpuTimes(groups);
+  const { done, ms, latencies, refused } = await loader.run<Load>(task);
+  return { rate: (done / ms) * 1_000, done, ms, latencies, refused, cpu: spent(before, cpuTimes(groups)) };
+}
+
+export function figure(samples: Sample[]): Figure {
+  const names = Object.keys(samples[0]?.cpu ?? {}).filter((name) => name !== 'machine');
+  const over = (of: (sample: Sample) => number) => median(samples.map(of));
+  const refused: Record<string, number> = {};
+  for (const sample of samples) for (const [code, count] of Object.entries(sample.refused)) refused[code] = (refused[code] ?? 0) + count;
+  const latencies = merge(samples.map((sample) => sample.latencies));
+  const strangers = over(({ cpu }) => {
+    const machine = cpu.machine ?? 0;
+    const ours = names.reduce((sum, name) => sum + (cpu[name] ?? 0), 0);
+    return machine === 0 ? 0 : Math.max(0, machine - ours) / machine;
+  });
+  return {
+    rate: over(({ rate }) => rate),
+    rates: samples.map(({ rate }) => rate),
+    // Percentiles of each round and their median: one disturbed round must not make the tail of all.
+    p50: over((sample) => percentile(sample.latencies, 0.5)),
+    p99: over((sample) => percentile(sample.latencies, 0.99)),
+    p999: percentile(latencies, 0.999),
+    cpu: Object.fromEntries(names.map((name) => [name, over(({ cpu, done }) => (cpu[name] ?? 0) / Math.max(1, done))])),
+    strangers,
+    refused,
+  };
+}
+
+export function groupsOf(system: System, loader: Pick<Loader, 'pid'>): Groups {
+  const { together, launcher, ...pids } = system.runtime.pids;
+  const names = ['edge', 'sandbox', 'nats', 'postgres', ...(together === undefined ? ['order', 'product', 'inventory', 'payment', 'notification'] : [])];
+  const ours = Object.fromEntries(Object.entries(pids).filter(([name]) => names.includes(name)));
+  return { ...ours, ...(together === undefined ? {} : { together }), ...(launcher === undefined ? {} : { launcher }), bench: process.pid, client: loader.pid };
+}
+
+/** The processes that take the order, without the edge, the broker and the providers. */
+export function serviceAndDatabase({ cpu }: Figure): number {
+  return ['order', 'product', 'inventory', 'payment', 'notification', 'together', 'postgres'].reduce((sum, name) => sum + (cpu[name] ?? 0), 0);
+}

@@ -1,0 +1,111 @@
+// The report: for the terminal, and as the page in docs/.
+import type { Flags } from './flags.ts';
+import { type Goal, ratio, short } from './goals.ts';
+import { type Figure, serviceAndDatabase } from './measure.ts';
+import type { Results } from './run.ts';
+
+export type Report = { time: string; seconds: number; machine: string; flags: Flags; apart: Results; together: Results | undefined; goals: Goal[] };
+
+/** More than this share for others, and the absolute numbers say as much about them as about us. */
+const DISTURBED = 0.1;
+
+export function toText(report: Report): string {
+  const { apart, together } = report;
+  const blocks = [goalTable(report.goals), figureTable(apart), cpuTable(apart), drainTable(apart), journeyLine(apart), ...(together ? ['All services in one process:', figureTable(together), cpuTable(together)] : []), noteOnStrangers(report)];
+  return `${blocks.filter((block) => block !== '').join('\n\n')}\n`;
+}
+
+export function toMarkdown(report: Report): string {
+  const { apart, together, machine, flags } = report;
+  return [
+    '# Performance',
+    '',
+    `Written by \`npm run bench\` on ${report.time.slice(0, 10)}: ${machine}; the load client, Postgres, NATS and the providers' sandbox are on the same cores.`,
+    `Medians of ${flags.rounds} alternating rounds, ${report.seconds} s in all. Absolute numbers belong to that machine and that moment: read the ratios and the CPU times.`,
+    noteOnStrangers(report),
+    '',
+    '**L** is the limit beside it, measured in the same rounds: one prepared statement that writes what a placed order leaves behind (order, timeline, event), one request',
+    'per commit, 64 connections, nothing else: no prices, no stock, no validation, no tokens, no RPC.',
+    '',
+    'While placing is measured, the consumers of `orders.placed` are held at the broker: payment and mails compete for the same cores, and `journey` measures them. Everything else is',
+    'on: validation, tokens, metrics, the relay. Afterwards the stock, its ledger, the reservations, the captures and the acknowledged orders are compared; with one violation no',
+    'number is printed.',
+    '',
+    '## Reached and not reached',
+    '',
+    goalTable(report.goals),
+    '',
+    '![Orders per second against the limits](performance.svg)',
+    '',
+    '## Each service a process of its own',
+    '',
+    figureTable(apart),
+    '',
+    `Memory of the five services and the edge under load: ${short(apart.memory.pss)} MB (${short(apart.memory.rss)} MB when what they share is counted for each).`,
+    '',
+    '### CPU µs for each piece of work, by process',
+    '',
+    cpuTable(apart),
+    '',
+    '### Whole journeys',
+    '',
+    journeyLine(apart),
+    '',
+    '### Consumers with a backlog',
+    '',
+    drainTable(apart),
+    '',
+    ...(together ? ['## All services in one process', '', figureTable(together), '', cpuTable(together), ''] : []),
+    '## Not measured here',
+    '',
+    'Growth of the tables over millions of orders, and soaks of hours. Mails and payments go to the sandbox, which answers faster than the real providers and costs CPU on the',
+    'same machine that they would not.',
+    '',
+  ].filter((line, i, all) => line !== '' || all[i - 1] !== '').join('\n');
+}
+
+function goalTable(goals: Goal[]): string {
+  return table(['to reach', '', 'measured', ''], goals.map(({ name, wanted, measured, reached }) => [name, wanted, measured, reached === undefined ? '–' : reached ? 'reached' : '**not reached**']));
+}
+
+function figureTable({ figures }: Results): string {
+  const limit = figures['limit: insert'];
+  const rows = Object.entries(figures).map(([name, figure]) => {
+    const toLimit = name.startsWith('place') || name.startsWith('flash') || name.startsWith('baskets') ? ratio(figure, limit) : undefined;
+    const times = figure.p50 > 0 ? [figure.p50, figure.p99, figure.p999].map((ms) => short(ms)) : ['', '', ''];
+    const refused = Object.entries(figure.refused).map(([code, count]) => `${count} ${code}`).join(', ');
+    return [name, short(figure.rate), toLimit === undefined ? '' : toLimit.toFixed(2), ...times, refused];
+  });
+  return table(['case', 'per second', '× L', 'p50 ms', 'p99 ms', 'p99.9 ms', 'refused'], rows);
+}
+
+function cpuTable({ figures, together }: Results): string {
+  const names = ['order', 'product', 'inventory', 'payment', 'notification', 'together', 'edge', 'postgres', 'nats', 'client'].filter((name) => (together ? !['order', 'product', 'inventory', 'payment', 'notification'].includes(name) : name !== 'together'));
+  const show = (figure: Figure, name: string) => (figure.cpu[name] === undefined ? '' : short(figure.cpu[name]));
+  const rows = Object.entries(figures).filter(([name]) => !name.startsWith('limit: batch')).map(([name, figure]) => [name, short(serviceAndDatabase(figure)), ...names.map((process) => show(figure, process))]);
+  return table(['case', 'services + Postgres', ...names], rows);
+}
+
+function drainTable({ drained, figures }: Results): string {
+  const published = figures['limit: batch publish'];
+  const rows = Object.entries(drained).map(([consumer, rate]) => [consumer, short(rate)]);
+  return table(['consumer', 'events per second'], [...rows, ...(published ? [['beside it: atomic batches of 500 into the broker', short(published.rate)]] : [])]);
+}
+
+function journeyLine({ journey }: Results): string {
+  if (journey === undefined) return '';
+  const { rate, p50, p99, backlog, cpu } = journey;
+  const spentBy = Object.entries(cpu).map(([name, time]) => `${name} ${short(time)}`).join(', ');
+  return `${short(rate)} orders a second from placed to confirmed with both mails handed to the provider; p50 ${short(p50)} ms, p99 ${short(p99)} ms with ${backlog[0]} to ${backlog[1]} under way. CPU µs for each: ${spentBy}.`;
+}
+
+function noteOnStrangers({ apart, together }: Report): string {
+  const shares = [apart, ...(together ? [together] : [])].flatMap(({ figures }) => Object.values(figures)).map(({ strangers }) => strangers);
+  const most = Math.max(0, ...shares);
+  return most > DISTURBED ? `Processes that are not part of the system took up to ${Math.round(most * 100)} % of the CPU time during a case: the absolute numbers are too low.` : '';
+}
+
+function table(head: string[], rows: string[][]): string {
+  const line = (cells: string[]) => `| ${cells.join(' | ')} |`;
+  return rows.length === 0 ? '' : [line(head), `|${head.map(() => '---').join('|')}|`, ...rows.map(line)].join('\n');
+}

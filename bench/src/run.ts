@@ -1,0 +1,201 @@
+// One run against one system: warm-up, rounds that alternate between the cases, what is measured once, and the audit.
+import path from 'node:path';
+import { migrate } from '@millrace/chassis/migrate';
+import { ensureDatabase } from '../../local/src/postgres.ts';
+import { type Acknowledged, audit, rows } from './audit.ts';
+import { CONSUMERS, type Consumer, openBroker } from './consumers.ts';
+import type { Flags } from './flags.ts';
+import { percentile } from './histogram.ts';
+import type { Journey } from './load-journey.ts';
+import { READS } from './load-reads.ts';
+import { type Figure, type Sample, figure, groupsOf, measure, startLoader } from './measure.ts';
+import { type CpuTimes, cpuTimes, memory, spent } from './processes.ts';
+import { ROOT, type System, until } from './system.ts';
+import { type WarmUp, warmUp } from './warm-up.ts';
+
+export type JourneyFigure = { rate: number; p50: number; p99: number; backlog: [number, number]; cpu: Record<string, number> };
+export type Results = {
+  together: boolean;
+  warmUp: WarmUp;
+  figures: Record<string, Figure>;
+  drained: Record<string, number>;
+  journey: JourneyFigure | undefined;
+  /** Megabytes of services and edge under load. */
+  memory: { pss: number; rss: number };
+  acknowledged: Acknowledged;
+};
+/** Why there are no numbers. */
+export class RefusedError extends Error {}
+
+const CLIENTS = 64;
+const SKUS = 1_000;
+const STOCK = 1_000_000;
+const SPREAD = { prefix: 'spread', skus: SKUS, lines: 1 };
+const HOT = { prefix: 'hot', skus: 1, lines: 1 };
+const BASKET = { prefix: 'spread', skus: SKUS, lines: 3 };
+const HOT_STOCK = 1_000_000_000;
+const SCRATCH_PASSWORD = 'scratch';
+const UNDERWAY = 600;
+const SETTLED_MS = 120_000;
+
+const hearing = (stream: string, ...services: string[]): Consumer[] => CONSUMERS.filter((consumer) => consumer.stream === stream && services.includes(consumer.service));
+/** What begins when an order was placed: held while placing itself is measured. */
+const AFTERWARDS = hearing('ORDERS', 'payment', 'notification');
+
+export async function runOn(system: System, flags: Flags, say: (line: string) => void): Promise<Results> {
+  const { runtime, adminUrl, setupUrl, together } = system;
+  const ms = flags.quick ? 1_200 : 4_000;
+  const [edge, order] = [runtime.edge, runtime.services.order];
+  const token = runtime.tokens.service;
+  const asks = (name: Flags['cases'][number]) => flags.cases.includes(name);
+  const [loader, limiter, broker] = [startLoader(), startLoader(), await openBroker(setupUrl)];
+  const acknowledged: Acknowledged = { orders: 0, unknown: 0, reservations: 0, journeys: 0 };
+  const samples: Record<string, Sample[]> = {};
+  let [sequence, peak] = [0, { pss: 0, rss: 0 }];
+
+  try {
+    const problems = system.objections();
+    if (problems.length > 0) throw new RefusedError(problems.join('\n'));
+    say('stock');
+    for (const { prefix, skus } of [SPREAD, HOT]) await loader.run({ kind: 'import', url: edge, token: runtime.tokens.admin, prefix, from: 0, count: skus, stock: skus === 1 ? HOT_STOCK : STOCK });
+    await until(async () => (await rows(runtime.postgres.inventory, 'SELECT FROM stock WHERE opened')).length >= SKUS + 1, SETTLED_MS);
+    say('warm-up');
+    const warm = await warmUp(system, loader, async (calls) => place({ url: sequence % 2 ? edge : order, ...SPREAD, calls }));
+    await settled(hearing('ORDERS', 'payment', 'notification'));
+    let journey: JourneyFigure | undefined;
+    const drained: Record<string, number> = {};
+    if (asks('journey')) journey = await sustainJourneys();
+    if (asks('drain')) await drainAfterPayment(drained);
+    await broker.hold(AFTERWARDS);
+    await rounds();
+    if (asks('drain')) for (const consumer of hearing('ORDERS', 'notification')) await drain(consumer, drained);
+    if (asks('import')) await importCatalogue(drained);
+    say('audit');
+    const wrong = [...system.objections(), ...(await audit(system, acknowledged))];
+    if (wrong.length > 0) throw new RefusedError(`the numbers are worth nothing:\n${wrong.join('\n')}`);
+    return { together, warmUp: warm, figures: Object.fromEntries(Object.entries(samples).map(([name, taken]) => [name, figure(taken)])), drained, journey, memory: peak, acknowledged };
+  } finally {
+    loader.end();
+    limiter.end();
+    await broker.close();
+  }
+
+  async function rounds(): Promise<void> {
+    const needsLimits = asks('place') || asks('flash');
+    if (needsLimits) await makeScratch();
+    for (let round = 1; round <= flags.rounds; round += 1) {
+      say(`round ${round} of ${flags.rounds}`);
+      if (asks('place')) {
+        await take('limit: insert', () => measure(system, limiter, { kind: 'inserts', url: scratchUrl('order'), clients: CLIENTS, ms }));
+        await take('place, edge, 64', () => place({ url: edge, ...SPREAD }));
+        await take('place, order, 64', () => place({ url: order, ...SPREAD }));
+        for (const clients of [1, 16, 256]) await take(`place, edge, ${clients}`, () => place({ url: edge, ...SPREAD, clients }));
+        await take('place, order, 1', () => place({ url: order, ...SPREAD, clients: 1 }));
+      }
+      if (asks('open')) {
+        const most = samples['place, edge, 64']?.at(-1)?.rate ?? (await place({ url: edge, ...SPREAD })).rate;
+        await take('open loop at half, edge', () => place({ url: edge, ...SPREAD, rate: most / 2 }));
+      }
+      if (asks('flash')) {
+        await take('flash, edge, 64', () => place({ url: edge, ...HOT }));
+        await take('limit: stock update', () => measure(system, limiter, { kind: 'updates', url: scratchUrl('inventory'), clients: CLIENTS, ms }));
+        await take('reserve one sku, inventory, 64', () => reserve());
+      }
+      if (asks('baskets')) await take('baskets of 3, edge, 64', () => place({ url: edge, ...BASKET }));
+      if (asks('reads')) await takeReads();
+      if (asks('drain')) await take('limit: batch publish', () => measure(system, limiter, { kind: 'publishes', nats: setupUrl, ms }));
+    }
+  }
+
+  async function take(name: string, work: () => Promise<Sample>): Promise<void> {
+    const sample = await work();
+    (samples[name] ??= []).push(sample);
+    if (name !== 'place, edge, 64') return;
+    const services = Object.entries(groupsOf(system, loader)).filter(([group]) => !['postgres', 'nats', 'sandbox', 'launcher', 'bench', 'client'].includes(group));
+    const used = memory([...new Set(services.map(([, pid]) => pid))]);
+    if (used.pss > peak.pss) peak = used;
+  }
+
+  async function place(task: { url: string; prefix: string; skus: number; lines: number; clients?: number; calls?: number; rate?: number; paymentMethod?: string }): Promise<Sample> {
+    const sample = await measure(system, loader, { kind: 'place', token, run: `bench-${++sequence}`, clients: CLIENTS, ms: task.calls === undefined ? ms : SETTLED_MS, ...task });
+    acknowledged.orders += sample.done;
+    for (const [code, count] of Object.entries(sample.refused)) if (code !== 'not sent') acknowledged.unknown += count;
+    return sample;
+  }
+
+  async function reserve(): Promise<Sample> {
+    const sample = await measure(system, loader, { kind: 'reserve', url: runtime.services.inventory, token, sku: 'hot-0', clients: CLIENTS, ms });
+    acknowledged.reservations += sample.done;
+    return sample;
+  }
+
+  async function takeReads(): Promise<void> {
+    const found = await rows<{ order_id: string }>(runtime.postgres.order, 'SELECT order_id FROM orders ORDER BY create_time DESC LIMIT 1000');
+    const orderIds = found.map(({ order_id: id }) => id);
+    for (const rpc of READS) await take(`read ${rpc}, edge, 64`, () => measure(system, loader, { kind: 'reads', url: edge, token, rpc, orderIds, prefix: SPREAD.prefix, skus: SKUS, clients: CLIENTS, ms: ms / 2 }));
+  }
+
+  async function sustainJourneys(): Promise<JourneyFigure> {
+    say(`journeys for ${flags.journeySeconds} s`);
+    const groups = groupsOf(system, loader);
+    const before = cpuTimes(groups);
+    const task = { url: edge, token, nats: runtime.nats, run: `bench-${++sequence}`, ms: flags.journeySeconds * 1_000, rampMs: flags.quick ? 2_000 : 5_000, underway: UNDERWAY };
+    const seen = await loader.run<Journey>({ kind: 'journey', ...task, ...SPREAD });
+    if (seen.stillOpen > 0) throw new RefusedError(`${seen.stillOpen} journeys of ${seen.placed} did not end`);
+    acknowledged.orders += seen.placed;
+    acknowledged.journeys += seen.placed;
+    return { rate: (seen.done / seen.ms) * 1_000, p50: percentile(seen.latencies, 0.5), p99: percentile(seen.latencies, 0.99), backlog: seen.backlog, cpu: each(spent(before, cpuTimes(groups)), seen.placed) };
+  }
+
+  /** What hears of payments is held while orders are paid, then let go one after the other. */
+  async function drainAfterPayment(drained: Record<string, number>): Promise<void> {
+    say('consumers');
+    const calls = flags.quick ? 1_000 : 5_000;
+    const held = [...hearing('PAYMENTS', 'order', 'inventory', 'notification'), ...hearing('INVENTORY', 'order')];
+    await broker.hold(held);
+    const { done } = await place({ url: edge, ...SPREAD, calls, paymentMethod: 'pm_card_visa' });
+    acknowledged.journeys += done;
+    for (const consumer of hearing('PAYMENTS', 'order')) await until(async () => (await broker.backlog(consumer)) >= done, SETTLED_MS);
+    await settled(hearing('ORDERS', 'payment', 'notification'));
+    for (const consumer of held) await drain(consumer, drained);
+    await settled([...CONSUMERS]);
+  }
+
+  async function importCatalogue(drained: Record<string, number>): Promise<void> {
+    say('import');
+    const count = flags.quick ? 3_000 : 20_000;
+    const consumers = hearing('PRODUCTS', 'inventory');
+    await broker.hold(consumers);
+    await take('import', () => measure(system, loader, { kind: 'import', url: edge, token: runtime.tokens.admin, prefix: 'imported', from: 0, count, stock: 10 }));
+    for (const consumer of consumers) {
+      await until(async () => (await broker.backlog(consumer)) >= count, SETTLED_MS);
+      await drain(consumer, drained);
+    }
+  }
+
+  async function drain(consumer: Consumer, drained: Record<string, number>): Promise<void> {
+    const { events, ms: took } = await broker.drain(consumer);
+    if (events > 0) drained[`${consumer.service} ← ${consumer.stream}`] = (events / took) * 1_000;
+  }
+
+  async function settled(consumers: Consumer[]): Promise<void> {
+    for (const consumer of consumers) await until(async () => (await broker.backlog(consumer)) === 0, SETTLED_MS);
+  }
+
+  async function makeScratch(): Promise<void> {
+    for (const service of ['order', 'inventory']) {
+      await ensureDatabase(adminUrl, `bench_${service}`, 'bench', SCRATCH_PASSWORD);
+      await migrate({ databaseUrl: scratchUrl(service), migrationsDir: path.join(ROOT, 'services', service, 'prisma', 'migrations') });
+    }
+  }
+
+  function scratchUrl(service: string): string {
+    const url = new URL(adminUrl);
+    return Object.assign(url, { username: 'bench', password: SCRATCH_PASSWORD, pathname: `/bench_${service}` }).href;
+  }
+}
+
+function each(cpu: CpuTimes, count: number): Record<string, number> {
+  return Object.fromEntries(Object.entries(cpu).filter(([name]) => name !== 'machine').map(([name, time]) => [name, time / Math.max(1, count)]));
+}
+
