@@ -16,6 +16,9 @@ const DOMAIN = 'millrace';
 // How long a caller should wait when a dependency is away and nobody knows better.
 const DEPENDENCY_RETRY_MS = 1_000;
 
+// What connect-es calls internal although the caller sent it.
+const MALFORMED = /^(parse binary|decompression failed|received compressed envelope|invalid end stream)/;
+
 const CODES = new Map<string, Code>(
   ErrorReasonSchema.values.filter((value) => value.number !== 0).map((value) => [value.localName, getOption(value, codeOption) as number as Code]),
 );
@@ -61,7 +64,7 @@ export function explainProtocolError(error: ConnectError): void {
 }
 
 function protocolReason({ code, rawMessage }: ConnectError): Reason | undefined {
-  if (code === Code.Internal && /^(parse binary|decompression failed)/.test(rawMessage)) return 'MALFORMED_MESSAGE';
+  if (MALFORMED.test(rawMessage)) return 'MALFORMED_MESSAGE';
   if (code === Code.InvalidArgument) return 'MALFORMED_MESSAGE';
   if (code === Code.ResourceExhausted && rawMessage.includes('readMaxBytes')) return 'MESSAGE_TOO_LARGE';
   if (code === Code.DeadlineExceeded) return 'DEADLINE_EXCEEDED';

@@ -1,9 +1,11 @@
 import http2 from 'node:http2';
 import { gzipSync } from 'node:zlib';
+import { create, toBinary, toJsonString } from '@bufbuild/protobuf';
 import { Code, createClient } from '@connectrpc/connect';
 import { compressionBrotli, compressionGzip, createGrpcTransport } from '@connectrpc/connect-node';
 import { ViolationsSchema } from '@millrace/gen/buf/validate/validate_pb.js';
-import { ProductService } from '@millrace/gen/millrace/product/v1/product_pb.js';
+import { CreateProductRequestSchema, ProductService } from '@millrace/gen/millrace/product/v1/product_pb.js';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GET_PRODUCT, envelope, failure, openSession, raw, rest } from '../test/callers.ts';
 import { type Stub, startStub } from '../test/stub-server.ts';
@@ -13,9 +15,12 @@ import { errorInfo } from './errors.ts';
 // oxlint-disable-next-line no-control-regex -- frames are binary
 const BAD_REQUEST_OR_RESET = /\u0001[\u0004\u0005]\0\0\0\u0001[^]*\u008c|\0\0\u0004\u0003\0\0\0\0\u0001/;
 
+const CREATE_PRODUCT = '/millrace.product.v1.ProductService/CreateProduct';
+const PRODUCT = { product: { sku: 'MUG', name: 'Müg', price: { currencyCode: 'EUR', minorUnits: 5n }, attributes: { size: 'L' } }, initialStock: 3, requestId: 'r-1' };
+
 let server: Stub;
 beforeAll(async () => {
-  server = await startStub({}, { limits: { unaryMs: 500, cutMs: 200, sniffTimeout: 300, headersTimeout: 400, requestTimeout: 800, checkInterval: 50, sessionIdleTimeout: 300 } });
+  server = await startStub({ createProduct: ({ product }) => ({ product }) }, { limits: { unaryMs: 500, cutMs: 200, sniffTimeout: 300, headersTimeout: 400, requestTimeout: 800, checkInterval: 50, sessionIdleTimeout: 300 } });
 });
 afterAll(async () => server.stop(0));
 
@@ -86,6 +91,27 @@ describe('a malformed message', () => {
     await using session = openSession(server.url);
     const answer = await session.request({ ':method': 'POST', ':path': GET_PRODUCT, ...server.authorized().headers, 'content-type': 'application/grpc', te: 'trailers' }, Buffer.from([0, 0, 0, 0, 200, 1]));
     expect(answer.text).toMatch(/"grpc-status":"3"/);
+  });
+
+  it('a message said to be packed, without saying how, is the fault of the caller', async () => {
+    await using session = openSession(server.url);
+    const answer = await session.request({ ':method': 'POST', ':path': GET_PRODUCT, ...server.authorized().headers, 'content-type': 'application/grpc', te: 'trailers' }, Buffer.from([1, 0, 0, 0, 1, 1]));
+    expect(answer.text).toMatch(/"grpc-status":"3"/);
+  });
+
+  it('of any kind never is a fault of ours', { timeout: 60_000 }, async () => {
+    await using session = openSession(server.url);
+    const types = ['proto', 'json', 'grpc', 'grpc+json', 'grpc-web', 'grpc-web+json', 'connect+proto'];
+    const good = [Buffer.from(toBinary(CreateProductRequestSchema, create(CreateProductRequestSchema, PRODUCT))), Buffer.from(toJsonString(CreateProductRequestSchema, create(CreateProductRequestSchema, PRODUCT)))];
+    const body = fc.tuple(fc.constantFrom(...good), fc.array(fc.tuple(fc.nat(), fc.nat(255), fc.constantFrom('flip', 'cut', 'insert', 'repeat')), { maxLength: 4 })).map(([bytes, edits]) => edits.reduce(edited, bytes));
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...types), body, fc.constantFrom(0, 0, 0, 1, 2, 255), async (type, bytes, flags) => {
+        const sent = type === 'proto' || type === 'json' ? bytes : Buffer.concat([Buffer.from([flags]), envelope(bytes).subarray(1)]);
+        const { text } = await session.request({ ':method': 'POST', ':path': CREATE_PRODUCT, ...server.authorized().headers, 'content-type': `application/${type}`, te: 'trailers' }, sent);
+        expect(text).not.toMatch(/"code":"(internal|unknown)"|"?grpc-status"?: ?"?(2|13)\b/);
+      }),
+      { numRuns: 300 },
+    );
   });
 
   it('another content type is a 415', async () => {
@@ -160,6 +186,14 @@ it('nothing of all that was logged as a fault of ours', () => {
   expect(server.lines.length).toBeGreaterThan(10);
   expect(server.lines.filter(({ level }) => level !== 'debug')).toEqual([]);
 });
+
+function edited(bytes: Buffer, [at, value, how]: [number, number, string]): Buffer {
+  const place = bytes.length === 0 ? 0 : at % bytes.length;
+  const [before, after] = [bytes.subarray(0, place), bytes.subarray(place)];
+  if (how === 'cut') return before;
+  if (how === 'repeat') return Buffer.concat([bytes, after]);
+  return Buffer.concat([before, Buffer.from([value]), how === 'flip' ? after.subarray(1) : after]);
+}
 
 function frame(type: number, flags: number, stream: number, payload: Buffer = Buffer.alloc(0)): Buffer {
   const head = Buffer.from([0, 0, 0, type, flags, 0, 0, 0, stream]);

@@ -132,9 +132,9 @@ it('restarts under load cost no call, neither a read nor a change', async () => 
   const change = { product: { sku: 'MUG', name: 'Mug', price: { currencyCode: 'EUR', minorUnits: 1n } } };
   const failures: unknown[] = [];
   let done = 0;
-  let stop = false;
+  const stop = new AbortController();
   const lanes = Array.from({ length: 16 }, async (_, lane) => {
-    while (!stop) {
+    while (!stop.signal.aborted) {
       await (lane % 2 ? client.getProduct({ sku: 'MUG' }) : client.createProduct(change)).catch((error: unknown) => failures.push(error));
       done += 1;
     }
@@ -145,7 +145,7 @@ it('restarts under load cost no call, neither a read nor a change', async () => 
     server = await startStub(handlers, { ...options, port: server.port });
   }
   await eventually(() => done >= 400, 'calls after the last restart');
-  stop = true;
+  stop.abort();
   await Promise.all(lanes);
   await server.stop(0);
   expect(failures).toEqual([]);
