@@ -61,7 +61,7 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     await until(async () => (await rows(runtime.postgres.inventory, 'SELECT FROM stock WHERE opened')).length >= SKUS + 1, SETTLED_MS);
     say('warm-up');
     const warm = await warmUp(system, loader, async (calls) => place({ url: sequence % 2 ? edge : order, ...SPREAD, calls }));
-    await settled(hearing('ORDERS', 'payment', 'notification'));
+    await quiet();
     let journey: JourneyFigure | undefined;
     const drained: Record<string, number> = {};
     if (asks('journey')) journey = await sustainJourneys();
@@ -158,7 +158,7 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     for (const consumer of hearing('PAYMENTS', 'order')) await until(async () => (await broker.backlog(consumer)) >= done, SETTLED_MS);
     await settled(hearing('ORDERS', 'payment', 'notification'));
     for (const consumer of held) await drain(consumer, drained);
-    await settled([...CONSUMERS]);
+    await quiet();
   }
 
   async function importCatalogue(drained: Record<string, number>): Promise<void> {
@@ -180,6 +180,15 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
 
   async function settled(consumers: Consumer[]): Promise<void> {
     for (const consumer of consumers) await until(async () => (await broker.backlog(consumer)) === 0, SETTLED_MS);
+  }
+
+  /** Nothing is left to do from earlier orders: all events heard, all intents made, all mails out. */
+  async function quiet(): Promise<void> {
+    await settled([...CONSUMERS]);
+    const open = async (url: string, statement: string) => (await rows(url, `${statement} LIMIT 1`)).length > 0;
+    await until(async () => !(await open(runtime.postgres.payment, "SELECT FROM payment WHERE provider_payment_id = ''")), SETTLED_MS);
+    await until(async () => !(await open(runtime.postgres.notification, "SELECT FROM notification WHERE state = 'pending'")), SETTLED_MS);
+    await settled([...CONSUMERS]);
   }
 
   async function makeScratch(): Promise<void> {
