@@ -39,7 +39,7 @@ export async function startProviders(webhooks?: string) {
     webhooks: (mode: object) => post('/control/webhooks', mode),
     heal: () => post('/control/reset'),
     /** How often each fault has struck. */
-    strikes: async () => ((await (await fetch(`${sandbox.url}/control/faults`)).json()) as { faults: { hits: number }[] }).faults.map((fault) => fault.hits),
+    strikes: async () => ((await (await fetch(`${sandbox.url}/control/faults`)).json()) as { hits: number }[]).map((fault) => fault.hits),
   };
 }
 
