@@ -20,6 +20,7 @@ export type Call = {
   out: Output;
   /** Makes a repeat harmless: --request-id, or a new one. */
   requestId: string;
+  env: Record<string, string | undefined>;
   /** Ctrl-C. */
   signal: AbortSignal;
   stdin: NodeJS.ReadableStream;

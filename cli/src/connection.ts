@@ -21,8 +21,7 @@ export function findTarget(flags: Flags, env: Record<string, string | undefined>
   const edge = flags.text('edge');
   const token = flags.text('token');
   if (edge !== undefined && token !== undefined) return { edge: checkedUrl(edge), token };
-  const file = path.join(env['MILLRACE_HOME'] || '.millrace', 'runtime.json');
-  const runtime = readRuntime(file);
+  const { file, content: runtime } = readRuntimeFile(env);
   const name = flags.text('as') ?? 'admin';
   const foundEdge = edge ?? runtime?.edge;
   const foundToken = token ?? runtime?.tokens?.[name];
@@ -65,11 +64,13 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-function readRuntime(file: string): Runtime | undefined {
+/** What the launcher wrote down; no content when there is no such file. */
+export function readRuntimeFile(env: Record<string, string | undefined>, named?: string): { file: string; content: Runtime | undefined } {
+  const file = named ?? path.join(env['MILLRACE_HOME'] || '.millrace', 'runtime.json');
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Runtime;
+    return { file, content: JSON.parse(readFileSync(file, 'utf8')) as Runtime };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { file, content: undefined };
     throw new UsageError(`${file} can't be read: ${(error as Error).message}`);
   }
 }

@@ -17,10 +17,10 @@ export function helpOfAll(nouns: Record<string, Noun>): string {
 }
 
 export function helpOfNoun(name: string, noun: Noun): string {
-  const lines = Object.entries(noun.verbs).map(([verb, { usage, about }]) => `  millrace ${name} ${verb} ${usage}\n      ${about}`);
+  const lines = Object.entries(noun.verbs).map(([verb, { usage, about }]) => `  millrace ${name}${verb && ` ${verb}`} ${usage}\n      ${about}`);
   return `${name}: ${noun.about}\n\n${lines.join('\n')}\n\n${COMMON}\n`;
 }
 
 export function usageOf(noun: string, name: string, verb: Verb): string {
-  return `Usage: millrace ${noun} ${name} ${verb.usage}`;
+  return `Usage: millrace ${noun}${name && ` ${name}`} ${verb.usage}`;
 }

@@ -7,6 +7,7 @@ import { Http2SessionManager } from '@connectrpc/connect-node';
 import { type Call, type Flags, type Noun, TEXT, UsageError, type Verb, YES, readFlags } from './command.ts';
 import { type Target, connectTo, findTarget } from './connection.ts';
 import { helpOfAll, helpOfNoun, usageOf } from './help.ts';
+import { audit } from './nouns/audit.ts';
 import { deadLetters } from './nouns/dead-letters.ts';
 import { notification } from './nouns/notification.ts';
 import { order } from './nouns/order.ts';
@@ -24,19 +25,21 @@ export type Terminal = {
   signal: AbortSignal;
 };
 
-const NOUNS: Record<string, Noun> = { order, product, stock, payment, notification, 'dead-letters': deadLetters };
+const NOUNS: Record<string, Noun> = { order, product, stock, payment, notification, 'dead-letters': deadLetters, audit };
 const COMMON = { json: YES, edge: TEXT, token: TEXT, as: TEXT, 'request-id': TEXT, help: { type: 'boolean', short: 'h' } } as const;
 
 /** Runs one command line; answers the exit code and never throws what a person can cause. */
 export async function runCli(line: string[], terminal: Terminal): Promise<number> {
-  const [nounName = '', verbName = ''] = line;
+  const nounName = line[0] ?? '';
   const noun = Object.hasOwn(NOUNS, nounName) ? NOUNS[nounName] : undefined;
+  // A noun with a nameless verb needs no other.
+  const verbName = noun && Object.hasOwn(noun.verbs, '') ? '' : (line[1] ?? '');
   const verb = noun && Object.hasOwn(noun.verbs, verbName) ? noun.verbs[verbName] : undefined;
   if (!noun || !verb) return guide(line, nounName, noun, terminal);
   let json = false;
   let sessions: Http2SessionManager | undefined;
   try {
-    const { values, positionals } = parse(line.slice(2), verb);
+    const { values, positionals } = parse(line.slice(verbName === '' ? 1 : 2), verb);
     if (values['help'] === true) {
       terminal.stdout(`${usageOf(nounName, verbName, verb)}\n${verb.about}\n`);
       return EXIT.ok;
@@ -87,6 +90,7 @@ function callOf(args: string[], flags: Flags, terminal: Terminal, reach: () => {
     flags,
     out: createOutput(flags.on('json'), terminal.stdout, terminal.stderr),
     requestId: flags.text('request-id') ?? randomUUID(),
+    env: terminal.env,
     signal: terminal.signal,
     stdin: terminal.stdin,
     client(service, headers) {

@@ -1,0 +1,85 @@
+// The audit: every family of checks over whatever sources can be read, and one report.
+import { type Database, SourceAwayError, openDatabase } from './database.ts';
+import type { ProviderAddress } from './provider.ts';
+import { checkDeadlines } from './read-deadlines.ts';
+import { checkEvents } from './read-events.ts';
+import { checkMessages } from './read-messages.ts';
+import { checkOrders } from './read-orders.ts';
+import { checkLetters, checkPaths, checkVersions } from './read-paths.ts';
+import { checkRequests } from './read-requests.ts';
+import { checkStock } from './read-stock.ts';
+import { type Report, SERVICES, type Service, type Source, type Tally, createTally, rowsOf } from './report.ts';
+import type { Window, World } from './window.ts';
+
+export type { Report, Row, Source, Violation } from './report.ts';
+
+/** Where everything is. What is missing counts as away; without a sandbox, mails and text messages are not compared. */
+export type Sources = {
+  postgres: Partial<Record<Service, string>>;
+  /** Reads the streams; an inspector's rights are enough. */
+  nats?: string | undefined;
+  sandbox?: string | undefined;
+  /** The real provider, instead of the sandbox's records. */
+  stripe?: { secretKey: string; apiBase?: string | undefined } | undefined;
+  /** Path of a load generator's JSON lines {request_id, sent_at, outcome: ok|fail|unknown, order_id?}. */
+  journal?: string | undefined;
+};
+
+export type AuditOptions = {
+  /** Leaves out orders and events before it; levels of stock are sums of everything and are always checked whole. */
+  since?: Date | undefined;
+  /** What changed within it may still be on its way and is not judged. 0: nothing moves any more, judge everything. */
+  graceMs?: number | undefined;
+  /** How long after its deadline something may still be waiting. */
+  toleranceMs?: number | undefined;
+};
+
+/** Events reach everybody in well under a second; this leaves room for a broker that was away for a moment. */
+const GRACE_MS = 30_000;
+/** Runners come round within seconds. */
+const TOLERANCE_MS = 60_000;
+
+const FAMILIES: readonly ((world: World, tally: Tally) => Promise<void>)[] = [checkStock, checkOrders, checkRequests, checkDeadlines, checkMessages, checkEvents, checkVersions, checkPaths, checkLetters];
+
+/** Never throws because of a source: what is away is said in the report, and the rest is checked. */
+export async function audit(sources: Sources, { since, graceMs = GRACE_MS, toleranceMs = TOLERANCE_MS }: AuditOptions = {}): Promise<Report> {
+  const start = new Date();
+  const window: Window = { since, graceMs, toleranceMs, start };
+  const away = new Map<Source, string>();
+  const have = new Set<Source>([...SERVICES, 'provider', 'mails', 'texts', 'streams', 'journal']);
+  const lose = (source: Source, error: string) => {
+    have.delete(source);
+    away.set(source, error);
+  };
+  const provider: ProviderAddress | undefined = sources.stripe ? { stripe: sources.stripe } : sources.sandbox ? { sandbox: sources.sandbox } : undefined;
+  if (!provider) lose('provider', 'no address is known');
+  if (!sources.nats) lose('streams', 'no address is known');
+  const databases = Object.fromEntries(SERVICES.map((service) => [service, openDatabase(service, sources.postgres[service])])) as Record<Service, Database>;
+  const world: World = { window, databases, provider, sandbox: sources.sandbox || undefined, nats: sources.nats, journal: sources.journal, have };
+
+  const total = createTally();
+  for (const check of FAMILIES) total.add(await withWhatIsThere(check, world, lose));
+  const rows = rowsOf(total, away);
+  return {
+    startTime: start.toISOString(),
+    tookMs: Date.now() - start.getTime(),
+    ...(since && { since: since.toISOString() }),
+    violations: rows.reduce((sum, row) => sum + row.violations, 0),
+    rows,
+    away: [...away].map(([source, error]) => ({ source, error })),
+  };
+}
+
+/** Runs a family again without a source that turned out to be away; what it had counted until then is forgotten. */
+async function withWhatIsThere(check: (world: World, tally: Tally) => Promise<void>, world: World, lose: (source: Source, error: string) => void): Promise<Tally> {
+  for (;;) {
+    const tally = createTally();
+    try {
+      await check(world, tally);
+      return tally;
+    } catch (error) {
+      if (!(error instanceof SourceAwayError) || !world.have.has(error.source)) throw error;
+      lose(error.source, error.message);
+    }
+  }
+}

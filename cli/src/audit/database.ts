@@ -1,0 +1,89 @@
+// Reads a service's database: read-only transactions, server-side cursors, never more than a few batches of rows in memory.
+import pg from 'pg';
+import type { Source } from './report.ts';
+
+/** A row as Postgres writes it: every value is text, or null. */
+export type Row = (string | null)[];
+export type Database = {
+  /** Rows in batches. Parameters are $1 …; the values that are the same everywhere are in `Window`. */
+  rows(sql: string, values?: unknown[]): AsyncIterable<Row[]>;
+  /** All rows of an answer that is known to be small. */
+  few(sql: string, values?: unknown[]): Promise<Row[]>;
+};
+
+/** A source that can't be read: the audit says so and goes on without it. */
+export class SourceAwayError extends Error {
+  override readonly name = 'SourceAwayError';
+  readonly source: Source;
+  constructor(source: Source, cause: unknown) {
+    super(reasonOf(cause), { cause });
+    this.source = source;
+  }
+}
+
+const CONNECT_MS = 5_000;
+/** The largest single statement over a million orders takes some ten seconds. */
+const STATEMENT_MS = 120_000;
+/** Rows in a batch: about a megabyte. */
+const BATCH = 5_000;
+/** Rows of `few`; whoever has more has something else to read first. */
+const FEW = 1_000;
+/** One sort of a million narrow rows; two statements at a time make a few of them. */
+const WORK_MEM = '96MB';
+
+export function openDatabase(source: Source, url: string | undefined): Database {
+  async function* rows(sql: string, values: unknown[] = []): AsyncGenerator<Row[]> {
+    let client: pg.Client | undefined;
+    try {
+      client = await connect(url);
+      // The whole answer is wanted: without this the planner walks an index in random order to have the first row soon.
+      await client.query(`BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL cursor_tuple_fraction = 1; SET LOCAL work_mem = '${WORK_MEM}'; SET LOCAL jit = off`);
+      await client.query(`DECLARE audited NO SCROLL CURSOR FOR ${sql}`, values);
+      const fetch = { text: `FETCH ${BATCH} FROM audited`, rowMode: 'array' as const, types: AS_TEXT };
+      let next = fetchFrom(client, fetch);
+      for (;;) {
+        const batch = await next;
+        if (batch.length === BATCH) {
+          next = fetchFrom(client, fetch);
+          next.catch(() => {}); // told when it is awaited
+        }
+        if (batch.length > 0) yield batch;
+        if (batch.length < BATCH) return;
+      }
+    } catch (error) {
+      throw error instanceof SourceAwayError ? error : new SourceAwayError(source, error);
+    } finally {
+      // An answer that nobody reads to its end is cut off with its connection.
+      void client?.end().catch(() => {});
+    }
+  }
+
+  return {
+    rows,
+    async few(sql, values) {
+      for await (const batch of rows(`SELECT * FROM (${sql}) answer LIMIT ${FEW}`, values)) return batch;
+      return [];
+    },
+  };
+}
+
+const AS_TEXT: pg.CustomTypesConfig = { getTypeParser: () => ((value: string) => value) as never };
+
+async function connect(url: string | undefined): Promise<pg.Client> {
+  if (!url) throw new Error('no address is known');
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_MS, statement_timeout: STATEMENT_MS, application_name: 'millrace audit' });
+  // Without a listener the error of a connection that dies between two queries would end the process.
+  client.on('error', () => {});
+  await client.connect();
+  return client;
+}
+
+async function fetchFrom(client: pg.Client, query: pg.QueryArrayConfig & { types: pg.CustomTypesConfig }): Promise<Row[]> {
+  return (await client.query<Row>(query)).rows;
+}
+
+// A refused connection to a name with several addresses comes as an AggregateError without a message.
+function reasonOf(cause: unknown): string {
+  const { message, code, errors } = cause as { message?: string; code?: string; errors?: unknown[] };
+  return message || (errors?.[0] ? reasonOf(errors[0]) : (code ?? String(cause)));
+}

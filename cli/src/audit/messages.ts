@@ -1,0 +1,40 @@
+// Messages: I9. Pure.
+import type { OrderFacts, Problem, Scope } from './order-facts.ts';
+import type { Violation } from './report.ts';
+
+/** Kind and channel of every message that a buyer can get; the place is the bit in `MessagesRow.kinds`. */
+export const KINDS = [
+  'order_confirmation/email', 'payment_confirmation/email', 'payment_confirmation/sms', 'order_cancelled/email', 'order_cancelled/sms',
+  'order_fulfilled/email', 'order_fulfilled/sms', 'refund/email',
+] as const;
+
+/** What the buyer must have been told, or have been spared by a row that says why. */
+export function buyerWasTold({ order, payment, messages }: OrderFacts, { have }: Scope, problem: Problem): void {
+  if (!order || !have.has('notification')) return;
+  const due = new Set(['order_confirmation']);
+  if (payment?.state === 'SUCCEEDED') due.add('payment_confirmation');
+  if (order.state === 'CANCELLED') due.add('order_cancelled');
+  if (order.state === 'FULFILLED') due.add('order_fulfilled');
+  if ((payment?.refunded ?? 0) > 0) due.add('refund');
+  const untold = KINDS.filter((kind, bit) => due.has(kind.slice(0, kind.indexOf('/'))) && !((messages?.kinds ?? 0) & (1 << bit)));
+  if (untold.length > 0) problem(`no message ${untold.join(', ')}`);
+}
+
+/** Rows and the provider's messages of one (order, kind, channel). `doubtful`: tried, and nobody knows how it ended. */
+export type MessageFacts = { key: string; rows: number; sent: number; doubtful: number; delivered: number; moving: boolean };
+
+/** `delivered`: how many the provider has taken; undefined when its ledger could not be read. */
+export function judgeMessage({ key, rows, sent, doubtful, delivered, moving }: Omit<MessageFacts, 'delivered'> & { delivered: number | undefined }): Violation[] {
+  const found: Violation[] = [];
+  const say = (problem: string) => void found.push({ invariant: 'I9', what: key, problem });
+  // A message to the admins has a row for each of them.
+  if (rows > 1 && !isForAdmins(key)) say(`${rows} rows for one message`);
+  if (delivered === undefined || moving) return found;
+  if (delivered > sent + doubtful) say(`the provider was given ${delivered}, ${sent} are known as sent`);
+  if (delivered < sent) say(`${sent} are said to be sent, the provider knows ${delivered}`);
+  return found;
+}
+
+function isForAdmins(key: string): boolean {
+  return /\/(low_stock|operator_alert)\//.test(key);
+}

@@ -1,0 +1,102 @@
+// The providers' own records: the sandbox's ledgers, or the real Stripe's lists.
+import type { Stripe } from 'stripe';
+import { SourceAwayError } from './database.ts';
+import type { Source } from './report.ts';
+
+export type MoneyRow = { time: string; type: string; orderId: string; amount: number; currency: string; intent: string };
+export type ProviderAddress = { sandbox: string } | { stripe: { secretKey: string; apiBase?: string | undefined } };
+
+/** A ledger that sends nothing for so long has stopped. */
+const IDLE_MS = 15_000;
+const PAGE = 100;
+/** Stripe lists a hundred records a call: beyond this an audit of all orders would take hours, and `since` is the way. */
+const MAX_RECORDS = 1_000_000;
+const STRIPE_TIMEOUT_MS = 30_000;
+
+/** What the provider charged, gave back and so on, in any order. */
+export function moneyRows(address: ProviderAddress, since: Date | undefined): AsyncGenerator<MoneyRow> {
+  return 'stripe' in address ? stripeRows(address.stripe, since) : sandboxRows(address.sandbox);
+}
+
+async function* sandboxRows(sandbox: string): AsyncGenerator<MoneyRow> {
+  for await (const line of ledgerLines('provider', sandbox, 'stripe')) {
+    const { time, type, order_id: orderId, amount, currency, payment_intent: intent } = JSON.parse(line) as { time: string; type: string; order_id: string | null; amount: number; currency: string; payment_intent: string };
+    yield { time, type, orderId: orderId ?? '', amount, currency, intent };
+  }
+}
+
+/** Messages that were really handed over, each as when and for what. */
+export async function* messageRows(sandbox: string, source: 'mails' | 'texts'): AsyncGenerator<{ time: string; key: string }> {
+  const channel = source === 'mails' ? 'email' : 'sms';
+  for await (const line of ledgerLines(source, sandbox, source === 'mails' ? 'postmark' : 'twilio')) {
+    // A mail's bodies are most of its line and the last of it; a quote within a text is escaped, so this is no text's.
+    const end = line.indexOf(',"html":"');
+    const { time, order_id: orderId, kind } = JSON.parse(end < 0 ? line : `${line.slice(0, end)}}`) as { time: string; order_id: string | null; kind: string | null };
+    yield { time, key: messageKey(orderId ?? '', kind ?? '', channel) };
+  }
+}
+
+/** One word, whatever a metadata field holds. */
+export function messageKey(orderId: string, kind: string, channel: string): string {
+  return `${oneWord(orderId)}/${oneWord(kind)}/${channel}`;
+}
+
+export function oneWord(text: string): string {
+  // oxlint-disable-next-line no-control-regex
+  return text.replace(/[\u0000-\u0020]/g, '_');
+}
+
+// The ledgers are JSON arrays with a row on each line.
+async function* ledgerLines(source: Source, sandbox: string, provider: string): AsyncGenerator<string> {
+  const stop = new AbortController();
+  const watch = setTimeout(() => stop.abort(new Error('it stopped answering')), IDLE_MS);
+  try {
+    const answer = await fetch(`${sandbox.replace(/\/$/, '')}/ledger/${provider}`, { signal: stop.signal });
+    if (!answer.ok || !answer.body) throw new Error(`it answered ${answer.status}`);
+    let rest = '';
+    const lineOf = (text: string) => text.replace(/^\[|,$|\]$/g, '');
+    for await (const part of answer.body.pipeThrough(new TextDecoderStream())) {
+      watch.refresh();
+      const lines = (rest + part).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) if (lineOf(line) !== '') yield lineOf(line);
+    }
+    if (lineOf(rest) !== '') throw new Error('its answer broke off');
+  } catch (error) {
+    throw error instanceof SourceAwayError ? error : new SourceAwayError(source, (error as Error).cause ?? error);
+  } finally {
+    clearTimeout(watch);
+    stop.abort();
+  }
+}
+
+async function* stripeRows({ secretKey, apiBase }: { secretKey: string; apiBase?: string | undefined }, since: Date | undefined): AsyncGenerator<MoneyRow> {
+  try {
+    const { Stripe: Sdk } = await import('stripe');
+    const base = new URL(apiBase ?? 'https://api.stripe.com');
+    const protocol = base.protocol === 'http:' ? 'http' : 'https';
+    const stripe = new Sdk(secretKey, { host: base.hostname, port: base.port || (protocol === 'http' ? 80 : 443), protocol, timeout: STRIPE_TIMEOUT_MS, telemetry: false });
+    const page = { limit: PAGE, ...(since && { created: { gte: Math.floor(since.getTime() / 1_000) } }) };
+    for await (const intent of first(stripe.paymentIntents.list(page))) {
+      if (intent.amount_received > 0) yield rowOf('captured', intent.created, intent, intent.amount_received, intent.currency);
+    }
+    for await (const refund of first(stripe.refunds.list({ ...page, expand: ['data.payment_intent'] }))) {
+      const intent = refund.payment_intent;
+      if (refund.status === 'succeeded') yield rowOf('refunded', refund.created, intent !== null && typeof intent === 'object' ? intent : undefined, refund.amount, refund.currency, refund.metadata?.['order_id']);
+    }
+  } catch (error) {
+    throw new SourceAwayError('provider', error);
+  }
+}
+
+async function* first<T>(records: AsyncIterable<T>): AsyncGenerator<T> {
+  let left = MAX_RECORDS;
+  for await (const record of records) {
+    if (left-- <= 0) throw new Error(`it has more than ${MAX_RECORDS} records: say since when`);
+    yield record;
+  }
+}
+
+function rowOf(type: string, created: number, intent: Stripe.PaymentIntent | undefined, amount: number, currency: string, orderId?: string): MoneyRow {
+  return { time: new Date(created * 1_000).toISOString(), type, orderId: intent?.metadata['order_id'] ?? orderId ?? '', amount, currency, intent: intent?.id ?? '' };
+}

@@ -1,0 +1,38 @@
+// What of the records is looked at: a beginning, and how young something may be to be still on its way.
+import type { Database } from './database.ts';
+import type { ProviderAddress } from './provider.ts';
+import type { Service, Source } from './report.ts';
+
+export type Window = {
+  since: Date | undefined;
+  /** What changed within it is in motion: what others say of it is not held against it. 0 when nothing moves any more. */
+  graceMs: number;
+  /** How long after its deadline something may still be found waiting. */
+  toleranceMs: number;
+  /** By our own clock. */
+  start: Date;
+};
+
+/** What a family of checks reads. A source that turned out to be away is not in `have`. */
+export type World = {
+  window: Window;
+  databases: Record<Service, Database>;
+  provider: ProviderAddress | undefined;
+  sandbox: string | undefined;
+  nats: string | undefined;
+  journal: string | undefined;
+  have: ReadonlySet<Source>;
+};
+
+/** $1: grace in milliseconds, $2: since. For every statement, so that each has the same first parameters. */
+export function windowValues({ graceMs, since }: Window): [number, string] {
+  return [graceMs, since?.toISOString() ?? '-infinity'];
+}
+
+/** Whether a column's time is within the grace, by the database's clock. */
+export const young = (column: string): string => `(${column} >= now() - $1::float8 * interval '1 ms' AND $1::float8 > 0)`;
+
+/** Moments as the ledgers write them compare as text. */
+export function isYoung(time: string, { start, graceMs }: Window): boolean {
+  return graceMs > 0 && time >= new Date(start.getTime() - graceMs).toISOString();
+}
