@@ -1,12 +1,22 @@
 // Whether what was measured was right: seen from outside, in the services' tables. A fast wrong answer is no answer.
 import { Client } from 'pg';
+import { audit } from '../../cli/src/audit/audit.ts';
 import type { System } from './system.ts';
 
 /** What the load was told. `unknown` calls have no answer: their orders may exist or not. */
 export type Acknowledged = { orders: number; unknown: number; reservations: number; journeys: number };
 
-/** Every violation in words; empty when all is well. */
-export async function audit({ runtime: { postgres } }: System, { orders, unknown, reservations, journeys }: Acknowledged): Promise<string[]> {
+/** While nothing is under way all invariants are judged, everywhere. Violations in words; empty when all is well. */
+export async function auditAtRest({ runtime: { postgres, nats, sandbox } }: System): Promise<string[]> {
+  const { rows: judged, away } = await audit({ postgres, nats, sandbox }, { graceMs: 0 });
+  return [
+    ...away.map(({ source, error }) => `the auditor could not read ${source}: ${error}`),
+    ...judged.filter(({ violations }) => violations > 0).map(({ invariant, title, violations, first }) => `${invariant} (${title}): ${violations}, such as ${first[0]?.what}: ${first[0]?.problem}`),
+  ];
+}
+
+/** While what follows from an order is held: stock, ledger, reservations and captures against what the load was told. */
+export async function auditHeld({ runtime: { postgres } }: System, { orders, unknown, reservations, journeys }: Acknowledged): Promise<string[]> {
   const violations: string[] = [];
   const expect = (holds: boolean, words: string) => void (holds || violations.push(words));
   const none = async (url: string, what: string, statement: string) => {

@@ -11,7 +11,7 @@ const DISTURBED = 0.1;
 
 export function toText(report: Report): string {
   const { apart, together } = report;
-  const blocks = [goalTable(report.goals), figureTable(apart), cpuTable(apart), drainTable(apart), journeyLine(apart), ...(together ? ['All services in one process:', figureTable(together), cpuTable(together)] : []), noteOnStrangers(report)];
+  const blocks = [goalTable(report.goals), figureTable(apart), cpuTable(apart), batchTable(apart), drainTable(apart), journeyLine(apart), ...(together ? ['All services in one process:', figureTable(together), cpuTable(together)] : []), noteOnStrangers(report)];
   return `${blocks.filter((block) => block !== '').join('\n\n')}\n`;
 }
 
@@ -46,6 +46,10 @@ export function toMarkdown(report: Report): string {
     '### CPU µs for each piece of work, by process',
     '',
     cpuTable(apart),
+    '',
+    '### Orders that shared a transaction',
+    '',
+    batchTable(apart),
     '',
     '### Whole journeys',
     '',
@@ -90,6 +94,10 @@ function drainTable({ drained, figures }: Results): string {
   const published = figures['limit: batch publish'];
   const rows = Object.entries(drained).map(([consumer, rate]) => [consumer, short(rate)]);
   return table(['consumer', 'events per second'], [...rows, ...(published ? [['beside it: atomic batches of 500 into the broker', short(published.rate)]] : [])]);
+}
+
+function batchTable({ batches }: Results): string {
+  return table(['case', 'holds in a transaction of inventory', 'orders in a transaction of order', 'events in a publication'], Object.entries(batches).map(([name, { held, stored, published }]) => [name, short(held), short(stored), short(published)]));
 }
 
 function journeyLine({ journey }: Results): string {

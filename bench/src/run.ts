@@ -2,7 +2,8 @@
 import path from 'node:path';
 import { migrate } from '@millrace/chassis/migrate';
 import { ensureDatabase } from '../../local/src/postgres.ts';
-import { type Acknowledged, audit, rows } from './audit.ts';
+import { type Acknowledged, auditAtRest, auditHeld, rows } from './audit.ts';
+import { type Batches, batchesOf } from './batches.ts';
 import { CONSUMERS, type Consumer, openBroker } from './consumers.ts';
 import type { Flags } from './flags.ts';
 import { percentile } from './histogram.ts';
@@ -18,6 +19,8 @@ export type Results = {
   together: boolean;
   warmUp: WarmUp;
   figures: Record<string, Figure>;
+  /** Orders that shared a transaction, by case. */
+  batches: Record<string, Batches>;
   drained: Record<string, number>;
   journey: JourneyFigure | undefined;
   /** Megabytes of services and edge under load. */
@@ -51,11 +54,11 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
   const [loader, limiter, broker] = [startLoader(), startLoader(), await openBroker(setupUrl)];
   const acknowledged: Acknowledged = { orders: 0, unknown: 0, reservations: 0, journeys: 0 };
   const samples: Record<string, Sample[]> = {};
+  const runs: Record<string, string[]> = {};
   let [sequence, peak] = [0, { pss: 0, rss: 0 }];
 
   try {
-    const problems = system.objections();
-    if (problems.length > 0) throw new RefusedError(problems.join('\n'));
+    refuseIfAny(system.objections());
     say('stock');
     for (const { prefix, skus } of [SPREAD, HOT]) await loader.run({ kind: 'import', url: edge, token: runtime.tokens.admin, prefix, from: 0, count: skus, stock: skus === 1 ? HOT_STOCK : STOCK });
     await until(async () => (await rows(runtime.postgres.inventory, 'SELECT FROM stock WHERE opened')).length >= SKUS + 1, SETTLED_MS);
@@ -66,14 +69,16 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     const drained: Record<string, number> = {};
     if (asks('journey')) journey = await sustainJourneys();
     if (asks('drain')) await drainAfterPayment(drained);
+    await quiet();
+    refuseIfAny([...system.objections(), ...(await auditAtRest(system))]);
     await broker.hold(AFTERWARDS);
     await rounds();
     if (asks('drain')) for (const consumer of hearing('ORDERS', 'notification')) await drain(consumer, drained);
     if (asks('import')) await importCatalogue(drained);
     say('audit');
-    const wrong = [...system.objections(), ...(await audit(system, acknowledged))];
-    if (wrong.length > 0) throw new RefusedError(`the numbers are worth nothing:\n${wrong.join('\n')}`);
-    return { together, warmUp: warm, figures: Object.fromEntries(Object.entries(samples).map(([name, taken]) => [name, figure(taken)])), drained, journey, memory: peak, acknowledged };
+    refuseIfAny([...system.objections(), ...(await auditHeld(system, acknowledged))]);
+    const batches = await batchesOf(runtime.postgres, runs);
+    return { together, warmUp: warm, figures: Object.fromEntries(Object.entries(samples).map(([name, taken]) => [name, figure(taken)])), batches, drained, journey, memory: peak, acknowledged };
   } finally {
     loader.end();
     limiter.end();
@@ -110,6 +115,7 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
   async function take(name: string, work: () => Promise<Sample>): Promise<void> {
     const sample = await work();
     (samples[name] ??= []).push(sample);
+    if (name.startsWith('place') || name.startsWith('flash')) (runs[name] ??= []).push(`bench-${sequence}`);
     if (name !== 'place, edge, 64') return;
     const services = Object.entries(groupsOf(system, loader)).filter(([group]) => !['postgres', 'nats', 'sandbox', 'launcher', 'bench', 'client'].includes(group));
     const used = memory([...new Set(services.map(([, pid]) => pid))]);
@@ -158,7 +164,6 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     for (const consumer of hearing('PAYMENTS', 'order')) await until(async () => (await broker.backlog(consumer)) >= done, SETTLED_MS);
     await settled(hearing('ORDERS', 'payment', 'notification'));
     for (const consumer of held) await drain(consumer, drained);
-    await quiet();
   }
 
   async function importCatalogue(drained: Record<string, number>): Promise<void> {
@@ -202,6 +207,10 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     const url = new URL(adminUrl);
     return Object.assign(url, { username: 'bench', password: SCRATCH_PASSWORD, pathname: `/bench_${service}` }).href;
   }
+}
+
+function refuseIfAny(problems: string[]): void {
+  if (problems.length > 0) throw new RefusedError(`No numbers: they would be worth nothing.\n${problems.join('\n')}`);
 }
 
 function each(cpu: CpuTimes, count: number): Record<string, number> {

@@ -1,0 +1,23 @@
+// How many orders shared a commit, read from the rows: those of one transaction have one time.
+import { rows } from './audit.ts';
+
+export type Batches = { stored: number; held: number; published: number };
+
+/** Means over all rounds of a case; `runs` are the beginnings of request ids. */
+export async function batchesOf(postgres: { order: string; inventory: string }, runs: Record<string, string[]>): Promise<Record<string, Batches>> {
+  const found: Record<string, Batches> = {};
+  for (const [name, prefixes] of Object.entries(runs)) {
+    const ids = await rows<{ order_id: string; create_time: Date }>(postgres.order, "SELECT order_id, create_time FROM orders WHERE split_part(request_id, '-', 1) || '-' || split_part(request_id, '-', 2) = ANY($1)", [prefixes]);
+    const orderIds = ids.map(({ order_id: id }) => id);
+    const [held] = await rows<Share>(postgres.inventory, 'SELECT count(*)::float8 AS all, count(DISTINCT create_time)::float8 AS batches FROM reservation WHERE order_id = ANY($1)', [orderIds]);
+    const [published] = await rows<Share>(postgres.order, 'SELECT count(*)::float8 AS all, count(DISTINCT publish_time)::float8 AS batches FROM outbox WHERE aggregate_id = ANY($1) AND publish_time IS NOT NULL', [orderIds]);
+    found[name] = { stored: ids.length / Math.max(1, new Set(ids.map(({ create_time: time }) => time.getTime())).size), held: mean(held), published: mean(published) };
+  }
+  return found;
+}
+
+type Share = { all: number; batches: number };
+
+function mean(share: Share | undefined): number {
+  return share === undefined || share.batches === 0 ? 0 : share.all / share.batches;
+}
