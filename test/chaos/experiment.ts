@@ -1,0 +1,46 @@
+// What an experiment is: a fault, under load, and the proof that it happened.
+import type { AuditRow } from './audit.ts';
+import type { Clients } from './clients.ts';
+import type { Journal } from './journal.ts';
+import type { Load } from './load.ts';
+import type { Random } from './random.ts';
+import type { System } from './system.ts';
+
+export type Context = {
+  system: System;
+  admin: Clients;
+  load: Load;
+  journal: Journal;
+  random: Random;
+  /** Names of this run are its own. */
+  name: string;
+  skus: readonly string[];
+  /** Half a minute where the full form takes minutes. */
+  short: boolean;
+  say(line: string): void;
+};
+
+/** How often the fault was seen to happen; 0 is no test. */
+export type Proof = { count: number; what: string };
+/** A promise of this experiment alone that was broken, under the invariant it belongs to. */
+export type Broken = { invariant: string; what: string; problem: string };
+
+export type Experiment = {
+  id: string;
+  title: string;
+  /** Environment of the system; experiments with the same one share a system. */
+  env?: Record<string, string>;
+  /** Orders per second while the fault is there; 0: the experiment makes its own load. */
+  perSecond?: number;
+  /** Units of each of its products. */
+  stock?: number;
+  /** Brings the fault about, and ends it, while the load runs. */
+  run(context: Context): Promise<Proof>;
+  /** What else must hold after all has settled. */
+  check?(context: Context): Promise<Broken[]>;
+  /** Takes out of the audit's answer what the experiment itself has put into the streams. */
+  judge?(row: AuditRow): AuditRow;
+  /** Dead letters that the experiment itself has caused are its to resolve before the audit. */
+  tidy?(context: Context): Promise<void>;
+  settleLimitMs?: number;
+};

@@ -1,0 +1,177 @@
+// The streams misbehave: poison, strangers, news out of order, two who say the same.
+import { randomUUID } from 'node:crypto';
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { headers, connect, type NatsConnection } from '@nats-io/transport-node';
+import { jetstream } from '@nats-io/jetstream';
+import { natsLogin } from '../../../local/src/nats.ts';
+import type { AuditRow } from '../audit.ts';
+import { deadLettersAt } from '../clients.ts';
+import { consumers, count, query } from '../databases.ts';
+import type { Broken, Context, Experiment } from '../experiment.ts';
+import { freePort } from '../../../local/src/processes.ts';
+import { SERVICES, type System } from '../system.ts';
+import { pause, until } from '../wait.ts';
+
+const POISON = { short: 6, full: 30 };
+const BURIED_LIMIT_MS = 120_000;
+const TWINS_MS = { short: 8_000, full: 30_000 };
+const TWIN_READY_MS = 60_000;
+/** A system of their own: what they put into the streams stays there. */
+const ALONE = { CHAOS_FORGED_EVENTS: '1' };
+const ORDER_PLACED = 'millrace.order.v1.OrderPlaced';
+
+/** Ids of what this process has published in others' names. */
+const FORGED = new Set<string>();
+
+type Strange = { subject: string; body: string; type: string; id?: string; version?: number };
+
+async function publish(system: System, as: 'order' | 'payment', events: Strange[]): Promise<void> {
+  const { host } = new URL(system.runtime.nats);
+  const connection: NatsConnection = await connect({ ...natsLogin(`nats://${as}:${encodeURIComponent(system.secret(`nats-${as}`))}@${host}`), inboxPrefix: `_INBOX_${as}` });
+  try {
+    const js = jetstream(connection);
+    for (const { subject, body, type, id = randomUUID(), version = 1 } of events) {
+      FORGED.add(id);
+      const h = headers();
+      for (const [name, value] of Object.entries({ 'Nats-Msg-Id': randomUUID(), 'ce-specversion': '1.0', 'ce-id': id, 'ce-type': type, 'ce-source': `/millrace/${as}`, 'ce-subject': subject, 'ce-time': new Date().toISOString(), 'content-type': 'application/json', 'millrace-version': String(version) })) h.set(name, value);
+      await js.publish(subject, body, { headers: h });
+    }
+  } finally {
+    await connection.close();
+  }
+}
+
+// The audit rightly finds that nobody's outbox knows these events.
+function withoutForged(row: AuditRow): AuditRow {
+  if (row.invariant !== 'I10') return row;
+  const first = row.first.filter(({ what, problem }) => !FORGED.has(what) && !/nobody|no outbox|invented/.test(problem));
+  return { ...row, violations: first.length, first };
+}
+
+async function openDeadLetters(system: System): Promise<number> {
+  const counts = await Promise.all(SERVICES.map(async (service) => count(system, service, 'dead_letter WHERE state = 1')));
+  return counts.reduce((sum, n) => sum + n, 0);
+}
+
+// Listed and discarded as an operator would: every one must be there and take its end.
+async function discardAll({ system }: Context): Promise<void> {
+  for (const service of SERVICES) {
+    const client = deadLettersAt(system.runtime.services[service], system.runtime.tokens.admin);
+    const { deadLetters } = await client.listDeadLetters({ pageSize: 500 });
+    for (const { deadLetterId, state } of deadLetters) {
+      if (state === 1) await client.discardDeadLetter({ deadLetterId, reason: 'made by the chaos suite' });
+    }
+  }
+}
+
+export const E24: Experiment = {
+  id: 'E24',
+  title: 'poison events among good ones',
+  env: ALONE,
+  judge: withoutForged,
+  async run({ system, short, random }) {
+    const many = short ? POISON.short : POISON.full;
+    const before = await openDeadLetters(system);
+    const bad = Array.from({ length: many }, (_, i): Strange => {
+      const subject = `orders.placed.poison-${i}-${Math.floor(random.next() * 1e9)}`;
+      return random.pick([
+        { subject, body: '{"order_id": ', type: ORDER_PLACED },
+        { subject, body: '\u0000\u0001\u0002', type: ORDER_PLACED },
+        { subject, body: '{"orderId": {"not": "a string"}}', type: ORDER_PLACED },
+        { subject, body: '{}', type: ORDER_PLACED, id: 'no-uuid' },
+      ]);
+    });
+    for (const event of bad) {
+      await publish(system, 'order', [event]);
+      await pause(100);
+    }
+    // Payment and notification hear orders.placed: each must bury each.
+    await until('the poison is buried', BURIED_LIMIT_MS, async () => (await openDeadLetters(system)) - before >= 2 * many);
+    return { count: (await openDeadLetters(system)) - before, what: 'dead letters' };
+  },
+  tidy: discardAll,
+};
+
+export const E25: Experiment = {
+  id: 'E25',
+  title: 'old news again, out of order, under new event ids',
+  env: ALONE,
+  judge: withoutForged,
+  async run({ system, short, journal }) {
+    await pause(short ? 4_000 : 10_000);
+    // Payment's own events of paid orders, older versions last: order, inventory and notification must know better.
+    const mine = journal.entries().filter(({ request, outcome }) => request.do === 'place' && outcome === 'ok').map(({ order_id }) => order_id);
+    const rows = await query<{ subject: string; type: string; body: string; aggregate_version: number }>(system, 'payment', 'SELECT subject, type, body, aggregate_version FROM outbox WHERE aggregate_id = ANY($1) AND publish_time IS NOT NULL ORDER BY aggregate_version DESC, position LIMIT 200', [mine]);
+    await publish(system, 'payment', rows.map(({ subject, type, body, aggregate_version }) => ({ subject, type, body, version: aggregate_version })));
+    return { count: rows.length, what: 'events told once more, newest first' };
+  },
+};
+
+export const E26: Experiment = {
+  id: 'E26',
+  title: 'events of another version: unknown fields, enums and types',
+  env: ALONE,
+  judge: withoutForged,
+  async run({ system, journal }) {
+    await pause(3_000);
+    const orderId = journal.entries().find(({ request, outcome }) => request.do === 'place' && outcome === 'ok')?.order_id ?? 'none';
+    const [row] = await query<{ subject: string; body: string }>(system, 'order', "SELECT subject, body FROM outbox WHERE aggregate_id = $1 AND subject LIKE 'orders.placed.%'", [orderId]);
+    if (row === undefined) throw new Error('there is no order to speak of');
+    const newer = JSON.stringify({ ...(JSON.parse(row.body) as object), loyaltyTier: 'LOYALTY_TIER_GOLD', nested: { a: [1] } });
+    await publish(system, 'order', [
+      { subject: row.subject, type: ORDER_PLACED, body: newer },
+      { subject: `orders.placed.${orderId}`, type: 'millrace.order.v2.OrderPlaced', body: row.body },
+      { subject: `orders.cancelled.unknown-enum-${Date.now()}`, type: 'millrace.order.v1.OrderCancelled', body: JSON.stringify({ orderId: `unknown-enum-${Date.now()}`, version: 2, cause: 'CANCEL_CAUSE_FROM_TOMORROW' }) },
+    ]);
+    await until('all is heard', BURIED_LIMIT_MS, async () => (await consumers(system)).every(({ waiting }) => waiting === 0));
+    return { count: 3, what: 'events of another version' };
+  },
+  tidy: discardAll,
+};
+
+export const E34: Experiment = {
+  id: 'E34',
+  title: 'two relays at once, and kill -9 between publish and mark',
+  async run({ system, short, random, say }) {
+    const twin = await startTwin(system, 'order');
+    try {
+      const before = await count(system, 'order', 'outbox WHERE publish_time IS NOT NULL');
+      for (let i = 0; i < (short ? 2 : 8); i += 1) {
+        await pause(random.between(1_000, (short ? TWINS_MS.short : TWINS_MS.full) / 4));
+        await system.kill(['order']);
+      }
+      await pause(2_000);
+      const said = (await count(system, 'order', 'outbox WHERE publish_time IS NOT NULL')) - before;
+      say(`the twin of order ran as ${twin.pid}`);
+      return { count: said, what: 'events said by two relays' };
+    } finally {
+      await twin.stop();
+    }
+  },
+  async check({ system }): Promise<Broken[]> {
+    // Nothing between two relays may say one order's later event before its earlier one.
+    const rows = await query<{ aggregate_id: string }>(system, 'order', `
+      SELECT DISTINCT a.aggregate_id FROM outbox a JOIN outbox b ON a.aggregate_id = b.aggregate_id AND a.aggregate_version < b.aggregate_version AND a.publish_time > b.publish_time LIMIT 10`);
+    return rows.map(({ aggregate_id }) => ({ invariant: 'I12', what: aggregate_id, problem: 'a later event was said before an earlier one' }));
+  },
+};
+
+/** A second instance of a service, as it would run on another machine. */
+export async function startTwin(system: System, service: (typeof SERVICES)[number]): Promise<{ pid: number; url: string; stop(): Promise<void> }> {
+  const env = Object.fromEntries(readFileSync(`/proc/${system.pid(service)}/environ`, 'utf8').split('\0').filter(Boolean).map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
+  const port = await freePort();
+  const child = spawn(process.execPath, [path.join(system.root, `services/${service}/src/main.ts`)], { cwd: system.root, env: { ...env, PORT: String(port) }, stdio: 'ignore' });
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const url = `http://127.0.0.1:${port}`;
+  await until('the twin is ready', TWIN_READY_MS, async () => (await fetch(`${url}/readyz`)).ok);
+  return {
+    pid: child.pid ?? 0,
+    url,
+    stop: async () => {
+      child.kill('SIGKILL');
+      await exited;
+    },
+  };
+}

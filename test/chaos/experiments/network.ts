@@ -1,0 +1,83 @@
+// Connections that carry nothing, locks that are not let go, and restarts that nobody should notice.
+import { Client } from 'pg';
+import type { Broken, Experiment } from '../experiment.ts';
+import { SERVICES } from '../system.ts';
+import { pause } from '../wait.ts';
+
+const BLACKHOLE_MS = { short: 10_000, full: 60_000 };
+const LOCKED_MS = { short: 8_000, full: 30_000 };
+const FLAPS = 5;
+const FLAP_MS = 600;
+
+export const E30: Experiment = {
+  id: 'E30',
+  title: 'nothing passes between order and inventory: both ways, one way, flapping',
+  async run({ system, short, random, journal }) {
+    const link = system.proxies.inventory;
+    const before = { hits: link.hits(), entries: journal.entries().length };
+    const length = short ? BLACKHOLE_MS.short : BLACKHOLE_MS.full;
+    link.set({ kind: 'blackhole', direction: 'both' });
+    await pause(length / 2);
+    link.set({ kind: 'none' });
+    await pause(1_000);
+    // The hold is made and its answer never seen: the worst case for orphans.
+    link.set({ kind: 'blackhole', direction: 'from' });
+    await pause(length / 2);
+    for (let i = 0; i < FLAPS; i += 1) {
+      link.set({ kind: 'none' });
+      await pause(random.between(FLAP_MS / 2, FLAP_MS));
+      link.set({ kind: 'blackhole', direction: random.pick(['both', 'to', 'from']) });
+      await pause(random.between(FLAP_MS / 2, FLAP_MS));
+    }
+    const late = journal.entries().slice(before.entries).filter(({ outcome }) => outcome === 'unknown').length;
+    return { count: Math.min(late, link.hits() - before.hits), what: 'calls of unknown outcome' };
+  },
+};
+
+export const E32: Experiment = {
+  id: 'E32',
+  title: 'SIGTERM of every process in turn under load',
+  async run({ system, random, say, journal }) {
+    const names = random.shuffled([...SERVICES, 'edge']);
+    const before = journal.entries().length;
+    let longest = 0;
+    for (const name of names) {
+      longest = Math.max(longest, await system.terminate(name));
+      await pause(500);
+    }
+    const hit = journal.entries().slice(before).filter(({ outcome }) => outcome === 'unknown').length;
+    say(`the longest stop took ${longest.toFixed(0)} ms; ${hit} calls had to be repeated`);
+    return { count: names.length, what: 'processes stopped and started' };
+  },
+};
+
+export const E35: Experiment = {
+  id: 'E35',
+  title: "the orders table locked, and the database's time used up",
+  async run({ system, short, journal }) {
+    const before = journal.entries().length;
+    const locker = new Client({ connectionString: system.runtime.postgres.order });
+    await locker.connect();
+    try {
+      await locker.query('BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE');
+      await pause(short ? LOCKED_MS.short : LOCKED_MS.full);
+      await locker.query('ROLLBACK');
+    } finally {
+      await locker.end();
+    }
+    const shed = journal.entries().slice(before).filter(({ outcome }) => outcome === 'unknown').length;
+    return { count: shed, what: 'calls shed or past their deadline' };
+  },
+  async check({ system }): Promise<Broken[]> {
+    // Nothing may be left waiting for the lock once it is gone.
+    const client = new Client({ connectionString: system.runtime.postgres.order });
+    await client.connect();
+    try {
+      const { rows } = await client.query<{ n: number }>("SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = 'order' AND wait_event_type = 'Lock'");
+      const waiting = rows[0]?.n ?? 0;
+      return waiting === 0 ? [] : [{ invariant: 'I16', what: 'order database', problem: `${waiting} sessions still wait for a lock` }];
+    } finally {
+      await client.end();
+    }
+  },
+};

@@ -1,0 +1,109 @@
+// The payment provider misbehaves: slow, failing, its answers lost, its webhooks repeated, out of order, or never there.
+import type { Context, Experiment, Proof } from '../experiment.ts';
+import { count, ledger } from '../databases.ts';
+import { pause, until } from '../wait.ts';
+
+const UNDER_FAULT_MS = { short: 8_000, full: 30_000 };
+const SOME = 0.3;
+const COPIES = 5;
+const REORDER_MS = 2_000;
+/** Without webhooks the poller must find out by itself. */
+const POLL_LIMIT_MS = 120_000;
+
+async function faultHits({ system }: Context): Promise<number> {
+  const faults = (await system.control('faults')) as unknown as { hits: number }[];
+  return faults.reduce((sum, { hits }) => sum + hits, 0);
+}
+
+async function underFault(context: Context): Promise<void> {
+  await pause(context.short ? UNDER_FAULT_MS.short : UNDER_FAULT_MS.full);
+}
+
+export const E12: Experiment = {
+  id: 'E12',
+  title: 'a slow provider with a heavy tail (0.1 to 30 s)',
+  async run(context) {
+    const { system } = context;
+    await system.control('faults', { provider: 'stripe', effect: 'delay', delay_ms: 100 });
+    await system.control('faults', { provider: 'stripe', effect: 'delay', delay_ms: 3_000, probability: 0.2 });
+    await system.control('faults', { provider: 'stripe', effect: 'delay', delay_ms: 12_000, probability: 0.1 });
+    await system.control('faults', { provider: 'stripe', effect: 'delay', delay_ms: 30_000, probability: 0.03 });
+    const since = Date.now();
+    await underFault(context);
+    const slow = context.journal.entries().filter(({ request, sent_at, outcome }) => request.do === 'place' && Date.parse(sent_at) > since && outcome === 'unknown').length;
+    if (slow > 0) throw new Error(`${slow} orders were not taken because the provider is slow`);
+    return { count: await faultHits(context), what: 'slow answers' };
+  },
+};
+
+export const E13: Experiment = {
+  id: 'E13',
+  title: 'the provider answers 500, 503, 429 and 409 to 30 %',
+  async run(context) {
+    for (const status of [500, 503, 429, 409]) await context.system.control('faults', { provider: 'stripe', effect: 'error', status, probability: SOME / 4 });
+    await underFault(context);
+    return { count: await faultHits(context), what: 'errors' };
+  },
+};
+
+export const E14: Experiment = {
+  id: 'E14',
+  title: 'the answer to a successful charge is lost on the wire',
+  async run(context): Promise<Proof> {
+    const { system, random } = context;
+    const { stripe } = system.proxies;
+    const before = stripe.hits();
+    stripe.set({ kind: 'lost_reply', match: /^POST \/v1\/(payment_intents|refunds)/, chance: () => random.chance(SOME) });
+    await underFault(context);
+    return { count: stripe.hits() - before, what: 'answers lost after a 200' };
+  },
+};
+
+async function webhookCount({ system }: Context, name: string): Promise<number> {
+  return Number(((await system.control('webhooks'))['counts'] as Record<string, number>)[name] ?? 0);
+}
+
+export const E17: Experiment = {
+  id: 'E17',
+  title: `every webhook ${COPIES} times, at once`,
+  async run(context) {
+    const before = await webhookCount(context, 'duplicated');
+    await context.system.control('webhooks', { mode: 'duplicate', copies: COPIES });
+    await underFault(context);
+    return { count: (await webhookCount(context, 'duplicated')) - before, what: 'repeated webhooks' };
+  },
+};
+
+export const E18: Experiment = {
+  id: 'E18',
+  title: 'webhooks in reverse',
+  async run(context) {
+    const before = await webhookCount(context, 'delivered');
+    await context.system.control('webhooks', { mode: 'reorder', delay_ms: REORDER_MS });
+    await underFault(context);
+    await pause(2 * REORDER_MS);
+    return { count: (await webhookCount(context, 'delivered')) - before, what: 'webhooks in reverse' };
+  },
+};
+
+export const E19: Experiment = {
+  id: 'E19',
+  title: 'no webhook ever arrives, and answers are lost as well',
+  async run(context) {
+    const { system, random, journal } = context;
+    const before = await webhookCount(context, 'dropped');
+    await system.control('webhooks', { mode: 'drop' });
+    system.proxies.stripe.set({ kind: 'lost_reply', match: /^POST \/v1\/payment_intents\/.*\/confirm/, chance: () => random.chance(SOME) });
+    await underFault(context);
+    system.proxies.stripe.set({ kind: 'none' });
+    const dropped = (await webhookCount(context, 'dropped')) - before;
+    // Still without webhooks: what the provider has captured must come to be known here.
+    await until('the poller finds every capture', POLL_LIMIT_MS, async () => {
+      const mine = new Set(journal.entries().map(({ order_id }) => order_id));
+      const captured = (await ledger(system, 'stripe')).filter(({ type, order_id }) => type === 'captured' && mine.has(order_id));
+      const known = await count(system, 'payment', 'payment WHERE captured > 0 AND order_id = ANY($1)', [captured.map(({ order_id }) => order_id)]);
+      return known >= captured.length && captured.length > 0;
+    });
+    return { count: dropped, what: 'webhooks that never came' };
+  },
+};

@@ -1,0 +1,94 @@
+// The results as tables: experiments, sabotages, known limits.
+import type { Result } from './run.ts';
+
+export type SabotageResult = { name: string; title: string; caughtBy: string[]; experiments: string[] };
+
+const INVARIANTS = ['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I7', 'I8', 'I9', 'I10', 'I11', 'I12', 'I13', 'I14', 'I15', 'I16'];
+const LIMITS = [
+  'Processes are killed, not machines: what the disk had not yet written is never lost here. `sync_interval: always` and fsync are taken at their word.',
+  'A mail whose acceptance was lost on the wire is looked up before it is sent again; a provider whose search lags for longer than its own promise could still be asked twice.',
+  'Blackholes are made by a proxy that stops reading, not by a packet filter: no reset and no ICMP error is ever seen from the network itself.',
+  'The same seed plans the same accidents; what the machine is doing at that instant is not the same twice. `test/simulation` replays schedules exactly.',
+  'Goodput is compared with the seconds before the fault of the same run, on a machine with other work.',
+  'Clocks are not turned: the 24 hours of the provider\'s idempotency keys are covered by the sandbox\'s `expire_keys`, not by time.',
+];
+
+/** The three tables, as Markdown. */
+export function markdown(results: readonly Result[], sabotages: readonly SabotageResult[]): string {
+  return [
+    '## Experiments',
+    '',
+    '| experiment | fault seen (count) | operations | acknowledged | unknown | violations | settle p50 / max | quiet after | goodput / control | seeds |',
+    '|---|---|---|---|---|---|---|---|---|---|',
+    ...[...Map.groupBy(results, ({ experiment }) => experiment).values()].map(row),
+    '',
+    '## Sabotage',
+    '',
+    '| sabotage | in | caught by |',
+    '|---|---|---|',
+    ...sabotages.map(({ name, title, caughtBy, experiments }) => `| ${name}: ${title} | ${experiments.join(', ')} | ${caughtBy.join(', ') || '**nothing**'} |`),
+    '',
+    '## Known limits',
+    '',
+    ...LIMITS.map((limit) => `- ${limit}`),
+    '',
+  ].join('\n');
+}
+
+/** One line for a terminal. */
+export function line(result: Result): string {
+  const { experiment, seed, fault, operations, acknowledged, unknown, violations, settleMs, quietMs, goodput, error } = result;
+  const verdict = error === undefined ? (fault.count === 0 ? 'NO TEST' : violations === 0 ? 'ok' : 'VIOLATED') : `FAILED ${error.split('\n')[0]}`;
+  const first = result.audit.flatMap((row) => row.first.slice(0, 3).map(({ what, problem }) => `    ${row.invariant} (${row.violations} of ${row.checked}): ${what}: ${problem}`));
+  return [
+    `${experiment} seed ${seed}: ${verdict}; ${fault.count} ${fault.what}; ${operations} operations, ${acknowledged} ok, ${unknown} unknown; settle ${seconds(settleMs.p50)}/${seconds(settleMs.max)} quiet ${seconds(quietMs)}; goodput ${goodput.after.toFixed(1)}/${goodput.control.toFixed(1)} per s`,
+    ...first,
+  ].join('\n');
+}
+
+/** Whether all that was run held. */
+export function passed(results: readonly Result[], sabotages: readonly SabotageResult[]): boolean {
+  return results.every(({ error, violations, fault }) => error === undefined && violations === 0 && fault.count > 0) && sabotages.every(({ caughtBy }) => caughtBy.length > 0);
+}
+
+function row(runs: Result[]): string {
+  const [first] = runs as [Result];
+  const total = (of: (run: Result) => number): number => runs.reduce((sum, run) => sum + of(run), 0);
+  const least = Math.min(...runs.map(({ fault }) => fault.count));
+  const failed = runs.filter(({ error }) => error !== undefined);
+  const control = total(({ goodput }) => goodput.control);
+  const share = control === 0 ? 'own load' : `${((100 * total(({ goodput }) => goodput.after)) / control).toFixed(0)} %`;
+  return `| ${[
+    `${first.experiment} ${first.title}`,
+    least === 0 ? `**no test** (${first.fault.what})` : `${total(({ fault }) => fault.count)} ${first.fault.what}`,
+    total(({ operations }) => operations), total(({ acknowledged }) => acknowledged), total(({ unknown }) => unknown),
+    violations(runs) + (failed.length > 0 ? `; **${failed.length} runs failed**` : ''),
+    `${seconds(median(runs.map(({ settleMs }) => settleMs.p50)))} / ${seconds(Math.max(...runs.map(({ settleMs }) => settleMs.max)))}`,
+    seconds(Math.max(...runs.map(({ quietMs }) => quietMs))),
+    share,
+    seedsOf(runs),
+  ].join(' | ')} |`;
+}
+
+function violations(runs: Result[]): string {
+  const rows = runs.flatMap(({ audit }) => audit);
+  return INVARIANTS.flatMap((invariant) => {
+    const mine = rows.filter((one) => one.invariant === invariant);
+    const checked = mine.reduce((sum, one) => sum + one.checked, 0);
+    const bad = mine.reduce((sum, one) => sum + one.violations, 0);
+    return checked === 0 ? [] : [bad === 0 ? `${invariant} 0 of ${checked}` : `**${invariant} ${bad} of ${checked}**`];
+  }).join(', ');
+}
+
+function seedsOf(runs: Result[]): string {
+  const seeds = runs.map(({ seed }) => Number(seed)).toSorted((a, b) => a - b);
+  return seeds.length === 1 ? `${seeds[0]}` : `${seeds[0]} to ${seeds.at(-1)} (${seeds.length})`;
+}
+
+function median(numbers: number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`;
+}

@@ -1,0 +1,84 @@
+// Builds that are broken on purpose, in a copy of the checkout: a check that stays green there is void.
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, chmodSync, realpathSync, symlinkSync, writeFileSync, existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+export type Sabotage = {
+  name: string;
+  title: string;
+  /** Each found exactly once. */
+  patches: { file: string; from: string; to: string }[];
+  /** The experiments that must notice. */
+  experiments: string[];
+};
+
+export const SABOTAGES: readonly Sabotage[] = [
+  {
+    name: 'no-inbox',
+    title: 'events are handled as often as they come',
+    patches: [{
+      file: 'chassis/src/inbox.ts',
+      from: 'INSERT INTO inbox (event_id) SELECT unnest(${[...byId.keys()].sort()}::uuid[]) ON CONFLICT DO NOTHING RETURNING event_id',
+      to: 'SELECT unnest(${[...byId.keys()].sort()}::uuid[]) AS event_id',
+    }],
+    experiments: ['E6'],
+  },
+  {
+    name: 'random-key',
+    title: 'a new idempotency key for every call of the provider, and no look before the next',
+    patches: [
+      { file: 'services/payment/src/stripe.ts', from: 'const once = { idempotencyKey: idempotencyKey(step, payment) };', to: 'const once = { idempotencyKey: crypto.randomUUID() }; void idempotencyKey;' },
+    ],
+    experiments: ['E14'],
+  },
+  {
+    name: 'early-ack',
+    title: 'events are acknowledged before their effect is committed',
+    patches: [{
+      file: 'chassis/src/consumer.ts',
+      from: 'const events = readable.map(({ event }) => event);',
+      to: 'const events = readable.map(({ event }) => event); readable.forEach(({ message }) => message.ack());',
+    }],
+    experiments: ['E4', 'E2'],
+  },
+  {
+    name: 'unlocked-stock',
+    title: 'stock is read, changed and written without a lock',
+    patches: [{ file: 'services/inventory/src/store.ts', from: 'FROM stock WHERE sku = ANY(${skus}) ORDER BY sku FOR UPDATE`', to: 'FROM stock WHERE sku = ANY(${skus}) ORDER BY sku`' }],
+    experiments: ['E27', 'E6'],
+  },
+];
+
+const ROOT = path.resolve(import.meta.dirname, '../..');
+const NOT_COPIED = new Set(['node_modules', '.git', '.millrace', 'docs', 'web', 'bench']);
+
+/** Copies the checkout without its dependencies, which are linked, and applies the patches. Answers the copy's folder. */
+export function sabotagedCopy({ name, patches }: Sabotage): string {
+  const root = mkdtempSync(path.join(tmpdir(), `millrace-sabotage-${name}-`));
+  chmodSync(root, 0o755);
+  for (const entry of readdirSync(ROOT)) {
+    if (!NOT_COPIED.has(entry)) cpSync(path.join(ROOT, entry), path.join(root, entry), { recursive: true, filter: (from) => path.basename(from) !== '.git', verbatimSymlinks: true });
+  }
+  linkDependencies(root);
+  for (const { file, from, to } of patches) {
+    const target = path.join(root, file);
+    const text = readFileSync(target, 'utf8');
+    if (text.split(from).length !== 2) throw new Error(`sabotage ${name}: ${file} no longer has exactly one "${from}"`);
+    writeFileSync(target, text.replace(from, () => to));
+  }
+  return root;
+}
+
+// Workspaces must be the copy's own, everything else is the original's.
+function linkDependencies(root: string): void {
+  const [from, to] = [path.join(ROOT, 'node_modules'), path.join(root, 'node_modules')];
+  mkdirSync(path.join(to, '@millrace'), { recursive: true });
+  for (const entry of readdirSync(from)) {
+    if (entry !== '@millrace' && entry !== '.cache') symlinkSync(path.join(from, entry), path.join(to, entry));
+  }
+  for (const entry of readdirSync(path.join(from, '@millrace'))) {
+    const real = realpathSync(path.join(from, '@millrace', entry));
+    const own = path.join(root, path.relative(ROOT, real));
+    symlinkSync(existsSync(own) ? own : real, path.join(to, '@millrace', entry));
+  }
+}
