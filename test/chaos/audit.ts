@@ -11,7 +11,7 @@ export type AuditRow = { invariant: string; checked: number; violations: number;
 export async function auditSystem({ runtime, home }: System, entries: readonly Entry[]): Promise<AuditRow[]> {
   const journal = path.join(home, 'placed.jsonl');
   const placed = entries.filter(({ request }) => request.do === 'place');
-  writeFileSync(journal, placed.map(({ request: _, ...entry }) => `${JSON.stringify(entry)}\n`).join(''));
+  writeFileSync(journal, placed.map((entry) => `${JSON.stringify({ ...entry, request: undefined })}\n`).join(''));
   const report = await audit({ postgres: runtime.postgres, nats: runtime.nats, sandbox: runtime.sandbox, journal }, { graceMs: 0 });
   if (report.away.length > 0) throw new Error(`the audit could not read ${report.away.map(({ source, error }) => `${source} (${error})`).join(', ')}`);
   return report.rows.map(({ invariant, checked, violations, first }) => ({ invariant, checked, violations, first }));

@@ -17,7 +17,7 @@ export type Context = {
   skus: readonly string[];
   /** Half a minute where the full form takes minutes. */
   short: boolean;
-  say(line: string): void;
+  say: (line: string) => void;
 };
 
 /** How often the fault was seen to happen; 0 is no test. */

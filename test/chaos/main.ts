@@ -9,6 +9,8 @@ import { runExperiment, type Result } from './run.ts';
 import { sabotagedCopy, type Sabotage } from './sabotages.ts';
 import { startSystem, type System } from './system.ts';
 
+/** What runs now, to be taken down when somebody stops us. */
+const up = new Set<System>();
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 async function main(args: string[]): Promise<number> {
@@ -51,19 +53,30 @@ async function runAll({ experiments, seeds, short }: Options, done: (result: Res
     try {
       for (const seed of seeds) {
         for (const experiment of alike) {
-          running ??= { system: await startSystem({ env: experiment.env ?? {} }), journals: [] };
+          running ??= { system: await start(experiment), journals: [] };
           const result = await runExperiment(running.system, experiment, running.journals, { seed, short, say });
           done(result);
           if (result.error === undefined && result.violations === 0) continue;
           say(`    its home: ${running.system.home}${process.env['CHAOS_KEEP'] === undefined ? ' (CHAOS_KEEP=1 keeps it)' : ''}`);
-          await running.system.stop();
+          await stop(running.system);
           running = undefined;
         }
       }
     } finally {
-      await running?.system.stop();
+      if (running) await stop(running.system);
     }
   }
+}
+
+async function start({ env = {} }: Experiment, root?: string): Promise<System> {
+  const system = await startSystem({ env, ...(root !== undefined && { root }) });
+  up.add(system);
+  return system;
+}
+
+async function stop(system: System): Promise<void> {
+  await system.stop();
+  up.delete(system);
 }
 
 async function runSabotage(sabotage: Sabotage, { seeds }: Options): Promise<SabotageResult> {
@@ -73,13 +86,13 @@ async function runSabotage(sabotage: Sabotage, { seeds }: Options): Promise<Sabo
     for (const id of sabotage.experiments) {
       if (caught.size > 0) break;
       const experiment = EXPERIMENTS.find((one) => one.id === id) as Experiment;
-      const system = await startSystem({ root, env: experiment.env ?? {} });
+      const system = await start(experiment, root);
       try {
         const result = await runExperiment(system, experiment, [], { seed: seeds[0] ?? '1', short: true, say });
         for (const { invariant, violations } of result.audit) if (violations > 0) caught.add(`${invariant} in ${id}`);
         say(`sabotage ${sabotage.name}: ${line(result)}`);
       } finally {
-        await system.stop();
+        await stop(system);
       }
     }
   } finally {
@@ -88,4 +101,13 @@ async function runSabotage(sabotage: Sabotage, { seeds }: Options): Promise<Sabo
   return { name: sabotage.name, title: sabotage.title, caughtBy: [...caught], experiments: sabotage.experiments };
 }
 
-if (import.meta.main) process.exitCode = await main(process.argv.slice(2));
+async function stopped(): Promise<void> {
+  say('stopping …');
+  await Promise.all([...up].map(stop));
+  process.exit(130);
+}
+
+if (import.meta.main) {
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => void stopped());
+  process.exitCode = await main(process.argv.slice(2));
+}

@@ -73,7 +73,7 @@ export async function startProxy(name: string, upstreamPort: number): Promise<Pr
       lane(upstream, client, 'from', (chunk) => {
         if (!losing) return true;
         losing = false;
-        if (!/^HTTP\/1\.1 200/.test(chunk.toString('latin1', 0, 20))) return true;
+        if (!chunk.toString('latin1', 0, 20).startsWith('HTTP/1.1 200')) return true;
         hits += 1;
         reset();
         return false;

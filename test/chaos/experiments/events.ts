@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { headers, connect, type NatsConnection } from '@nats-io/transport-node';
 import { jetstream } from '@nats-io/jetstream';
+import { DeadLetterState } from '@millrace/gen/millrace/ops/v1/dead_letter_pb.js';
 import { natsLogin } from '../../../local/src/nats.ts';
 import type { AuditRow } from '../audit.ts';
 import { deadLettersAt } from '../clients.ts';
@@ -43,11 +44,10 @@ async function publish(system: System, as: 'order' | 'payment', events: Strange[
   }
 }
 
-// The audit rightly finds that nobody's outbox knows these events.
+// The audit rightly finds that nobody's outbox knows these events. It names the first, and each must be one of them.
 function withoutForged(row: AuditRow): AuditRow {
-  if (row.invariant !== 'I10') return row;
-  const first = row.first.filter(({ what, problem }) => !FORGED.has(what) && !/nobody|no outbox|invented/.test(problem));
-  return { ...row, violations: first.length, first };
+  const isForged = ({ what, problem }: { what: string; problem: string }): boolean => problem.includes('was never said by') && [...FORGED].some((id) => what.includes(id.slice(0, 18)));
+  return row.invariant === 'I10' && row.violations <= FORGED.size && row.first.every(isForged) ? { ...row, violations: 0, first: [] } : row;
 }
 
 async function openDeadLetters(system: System): Promise<number> {
@@ -61,7 +61,7 @@ async function discardAll({ system }: Context): Promise<void> {
     const client = deadLettersAt(system.runtime.services[service], system.runtime.tokens.admin);
     const { deadLetters } = await client.listDeadLetters({ pageSize: 500 });
     for (const { deadLetterId, state } of deadLetters) {
-      if (state === 1) await client.discardDeadLetter({ deadLetterId, reason: 'made by the chaos suite' });
+      if (state === DeadLetterState.OPEN) await client.discardDeadLetter({ deadLetterId, reason: 'made by the chaos suite' });
     }
   }
 }

@@ -60,7 +60,7 @@ export const E14: Experiment = {
 };
 
 async function webhookCount({ system }: Context, name: string): Promise<number> {
-  return Number(((await system.control('webhooks'))['counts'] as Record<string, number>)[name] ?? 0);
+  return ((await system.control('webhooks'))['counts'] as Record<string, number>)[name] ?? 0;
 }
 
 export const E17: Experiment = {
