@@ -128,7 +128,7 @@ describe('the life of stock over the wire', () => {
     expect(await refusal(client.reserveStock({ orderId: 'back-1', lines: [{ sku: 'back', quantity: 5 }] }))).toEqual(['FailedPrecondition', 'ILLEGAL_TRANSITION', { state: 'RESERVATION_STATE_RELEASED' }]);
     await client.reserveStock({ orderId: 'back-2', lines: [{ sku: 'back', quantity: 5 }] });
     await say('payment', PaymentSucceededSchema, { orderId: 'back-2', version: 2 });
-    expect(await refusal(client.releaseStock({ orderId: 'back-2' }))).toEqual(['FailedPrecondition', 'ILLEGAL_TRANSITION', { state: 'COMMITTED' }]);
+    expect(await refusal(client.releaseStock({ orderId: 'back-2' }))).toEqual(['FailedPrecondition', 'ILLEGAL_TRANSITION', { state: 'RESERVATION_STATE_COMMITTED' }]);
     expect((await refusal(client.releaseStock({ orderId: 'back-3' }))).slice(0, 2)).toEqual(['NotFound', 'NOT_FOUND']);
   });
 
