@@ -7,7 +7,7 @@ import type { Random } from './random.ts';
 import { pause } from './wait.ts';
 
 export type Request =
-  | { do: 'place'; email: string; lines: { sku: string; quantity: number }[]; paymentMethod: string }
+  | { do: 'place'; email: string; phone: string; lines: { sku: string; quantity: number }[]; paymentMethod: string }
   | { do: 'cancel'; orderId: string }
   | { do: 'refund'; orderId: string; amount: number };
 
@@ -18,7 +18,7 @@ export type Load = {
   start(options: LoadOptions): void;
   /** No new orders; answers when every call has ended. */
   stop(): Promise<void>;
-  place(request: Omit<Extract<Request, { do: 'place' }>, 'do' | 'email'>): Promise<Entry>;
+  place(request: Omit<Extract<Request, { do: 'place' }>, 'do' | 'email' | 'phone'>): Promise<Entry>;
   /** Asks again about everything that nobody knows the outcome of, with the same request ids, until all is told. */
   resolveUnknown(limitMs: number): Promise<void>;
   /** Acknowledged orders per second between two moments (milliseconds since 1970). */
@@ -33,6 +33,8 @@ const MAX_CANCEL_DELAY_MS = 1_500;
 const REFUND_DELAY_MS = 2_500;
 const RETRY_PAUSE_MS = 300;
 const REFUND_MINOR = 100;
+/** Every other buyer wants text messages too. */
+const PHONE = '+4917012345678';
 
 // What a service says after it has looked at the request. All else leaves open what happened.
 const REFUSED = new Set([Code.InvalidArgument, Code.FailedPrecondition, Code.AlreadyExists, Code.NotFound, Code.PermissionDenied, Code.Unauthenticated, Code.ResourceExhausted]);
@@ -62,7 +64,7 @@ export function createLoad(clients: Clients, journal: Journal, random: Random, n
     await ask(entry, false);
     return entry;
   };
-  const place: Load['place'] = async (request) => make({ do: 'place', email: `${name}-${number}@example.com`, ...request });
+  const place: Load['place'] = async (request) => make({ do: 'place', email: `${name}-${number}@example.com`, phone: number % 2 === 0 ? PHONE : '', ...request });
 
   async function one({ skus, declined = 0.05, cancelled = 0.08, refunded = 0.04 }: LoadOptions): Promise<void> {
     const lines = random.shuffled(skus).slice(0, 1 + Math.floor(random.next() * Math.min(3, skus.length))).map((sku) => ({ sku, quantity: 1 + Math.floor(random.next() * 2) }));
@@ -111,8 +113,8 @@ export async function send({ orders }: Clients, { request_id: requestId, request
   const options = { timeoutMs: CALL_MS };
   switch (request.do) {
     case 'place': {
-      const { email, lines, paymentMethod } = request;
-      const { order } = await orders.placeOrder({ requestId, customer: { customerId: email, name: 'Chaos Buyer', email }, lines, paymentMethod }, options);
+      const { email, phone, lines, paymentMethod } = request;
+      const { order } = await orders.placeOrder({ requestId, customer: { customerId: email, name: 'Chaos Buyer', email, phone }, lines, paymentMethod }, options);
       return order?.orderId ?? '';
     }
     case 'cancel':
