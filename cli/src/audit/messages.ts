@@ -16,7 +16,10 @@ export function buyerWasTold({ order, payment, messages }: OrderFacts, { have }:
   if (order.state === 'CANCELLED') due.add('order_cancelled');
   if (order.state === 'FULFILLED') due.add('order_fulfilled');
   if ((payment?.refunded ?? 0) > 0) due.add('refund');
-  const untold = KINDS.filter((kind, bit) => due.has(kind.slice(0, kind.indexOf('/'))) && !((messages?.kinds ?? 0) & (1 << bit)));
+  const untold = KINDS.filter((message, bit) => {
+    const [kind = '', channel] = message.split('/');
+    return due.has(kind) && (channel === 'email' || order.phone) && !((messages?.kinds ?? 0) & (1 << bit));
+  });
   if (untold.length > 0) problem(`no message ${untold.join(', ')}`);
 }
 

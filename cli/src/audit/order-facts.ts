@@ -6,6 +6,8 @@ export type OrderRow = {
   state: string; paymentState: string; paymentVersion: number; paymentStatus: string;
   captured: number; refunded: number; disputed: boolean;
   currency: string; total: number; stockCommitted: boolean; moving: boolean;
+  /** The buyer gave a number: only then there are text messages. */
+  phone: boolean;
 };
 export type PaymentRow = {
   state: string; amount: number; currency: string; captured: number; refunded: number; refundPending: number; disputed: boolean;

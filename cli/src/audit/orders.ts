@@ -59,7 +59,8 @@ export function orderPath(path: string[], state: string, whole: boolean): string
   const changes = path.filter((step, i) => step !== path[i - 1]);
   const illegal = firstIllegal(ORDER, changes, whole);
   if (illegal) return `${illegal} is no legal step`;
-  return changes.length > 0 && changes.at(-1) !== state ? `its timeline ends at ${changes.at(-1)}, it is ${state}` : undefined;
+  if (changes.length === 0) return 'it has no timeline';
+  return changes.at(-1) !== state ? `its timeline ends at ${changes.at(-1)}, it is ${state}` : undefined;
 }
 
 export function paymentPath(events: string[], state: string, whole: boolean): string | undefined {

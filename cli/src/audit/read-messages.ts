@@ -6,10 +6,10 @@ import type { Tally } from './report.ts';
 import { type World, isYoung, windowValues, young } from './window.ts';
 
 const MESSAGES = `
-  SELECT translate(order_id, ' ', '_') || '/' || kind || '/' || channel AS key, count(*) FILTER (WHERE dedupe_key NOT LIKE 'resend:%'),
+  SELECT * FROM (SELECT translate(order_id, ' ', '_') || '/' || kind || '/' || channel AS key, count(*) FILTER (WHERE dedupe_key NOT LIKE 'resend:%'),
     count(*) FILTER (WHERE state IN ('sent', 'delivered', 'bounced')), count(*) FILTER (WHERE sending OR (state = 'failed' AND attempts > 0)),
     bool_or(${young('greatest(create_time, sending_time, send_time)')})
-  FROM notification GROUP BY order_id, kind, channel HAVING max(create_time) >= $2::timestamptz ORDER BY 1 COLLATE "C"`;
+  FROM notification GROUP BY order_id, kind, channel HAVING max(create_time) >= $2::timestamptz) messages ORDER BY key COLLATE "C"`;
 
 export async function checkMessages({ window, databases, sandbox, have }: World, tally: Tally): Promise<void> {
   if (!have.has('notification')) return;

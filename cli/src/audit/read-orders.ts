@@ -12,7 +12,7 @@ import { type Window, type World, isYoung, windowValues, young } from './window.
 const EARLIER = `($2::timestamptz - interval '10 minutes')`;
 
 const ORDERS = `
-  SELECT order_id, state, payment_state, payment_version, payment_status, captured, refunded, disputed, currency, total, stock_committed, ${young('update_time')}
+  SELECT order_id, state, payment_state, payment_version, payment_status, captured, refunded, disputed, currency, total, stock_committed, ${young('update_time')}, customer_phone <> ''
   FROM orders WHERE create_time >= $2::timestamptz ORDER BY order_id COLLATE "C"`;
 const PAYMENTS = `
   SELECT p.order_id, p.state, p.amount, p.currency, p.captured, p.refunded, p.refund_pending, p.disputed, p.version, p.provider_payment_id, ${young('p.update_time')}, coalesce(r.asked, 0)
@@ -79,11 +79,11 @@ function ledgerOf(line: string): LedgerRow {
 }
 
 function orderOf(row: (string | null)[]): OrderRow {
-  const [, state, paymentState, paymentVersion, paymentStatus, captured, refunded, disputed, currency, total, stockCommitted, moving] = row as string[];
+  const [, state, paymentState, paymentVersion, paymentStatus, captured, refunded, disputed, currency, total, stockCommitted, moving, phone] = row as string[];
   return {
     state: state as string, paymentState: paymentState as string, paymentVersion: Number(paymentVersion), paymentStatus: paymentStatus as string,
     captured: Number(captured), refunded: Number(refunded), disputed: disputed === 't', currency: currency as string, total: Number(total),
-    stockCommitted: stockCommitted === 't', moving: moving === 't',
+    stockCommitted: stockCommitted === 't', moving: moving === 't', phone: phone === 't',
   };
 }
 

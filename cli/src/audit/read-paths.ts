@@ -17,7 +17,7 @@ const ORDERS = `
 const PAYMENTS = `
   SELECT path, state, whole, count(*), min(order_id) FROM (
     SELECT p.order_id, p.state, p.create_time >= ${OUTBOX_DAYS} AS whole, string_agg(split_part(e.subject, '.', 2), ' ' ORDER BY e.position) AS path
-    FROM payment p JOIN outbox e ON e.aggregate_id = p.order_id WHERE p.create_time >= $1::timestamptz GROUP BY p.payment_id) paths
+    FROM payment p LEFT JOIN outbox e ON e.aggregate_id = p.order_id WHERE p.create_time >= $1::timestamptz GROUP BY p.payment_id) paths
   GROUP BY path, state, whole`;
 const STOCK = `
   SELECT path, coalesce(state, ''), held, sold, count(*), min(order_id) FROM (

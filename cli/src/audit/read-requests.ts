@@ -10,7 +10,7 @@ import { type World, windowValues } from './window.ts';
 
 const TWICE = `
   SELECT placed_by, request_id, count(*), min(order_id) FROM orders WHERE create_time >= $1::timestamptz GROUP BY placed_by, request_id HAVING count(*) > 1`;
-const PLACED = `SELECT translate(request_id, ' ', '_'), order_id FROM orders WHERE create_time >= $1::timestamptz ORDER BY 1 COLLATE "C"`;
+const PLACED = `SELECT translate(request_id, ' ', '_'), order_id FROM orders WHERE create_time >= $1::timestamptz ORDER BY translate(request_id, ' ', '_') COLLATE "C"`;
 
 export async function checkRequests({ window, databases, journal, have }: World, tally: Tally): Promise<void> {
   if (!have.has('order')) return;
