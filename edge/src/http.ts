@@ -34,15 +34,19 @@ export function setHeaders(res: Res, headers: HeaderBag): void {
   }
 }
 
-/** Ends a request whose answer is complete before its body is: nobody will read the rest. */
+/** What a caller gets to end a body that nobody reads; most have sent it all before they hear the answer. */
+const REST_OF_BODY_MS = 1_000;
+
+/** Ends a request whose answer is complete before its body is. Not at once: a reset that overtakes the answer would be all that the caller sees. */
 export function endRequest(req: Req, res: Res): void {
   if (req.complete) return;
-  if ('stream' in req) {
-    const { stream } = req;
-    res.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR));
-  } else {
-    req.resume();
-  }
+  req.resume();
+  if (!('stream' in req)) return;
+  const { stream } = req;
+  res.once('finish', () => {
+    const late = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), REST_OF_BODY_MS);
+    stream.once('close', () => clearTimeout(late));
+  });
 }
 
 /** Breaks off an answer that can't be finished, so that the caller sees it isn't whole. */
