@@ -3,12 +3,13 @@
 import { randomUUID } from 'node:crypto';
 import { create } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
-import type { ConnectRouter, HandlerContext } from '@connectrpc/connect';
+import type { ConnectRouter, HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import { DeadLetterSchema, DeadLetterService, DeadLetterState, type DeadLetter, type ReplayDeadLetterRequest } from '@millrace/gen/millrace/ops/v1/dead_letter_pb.js';
 import { callerOf } from './auth.ts';
 import { sql, type Database, type Queryable } from './db.ts';
 import { refuse } from './errors.ts';
 import { handleOnce, readEvent, type RawEvent, type Reaction } from './inbox.ts';
+import { SERVICE_HEADER, namedService } from './named-service.ts';
 import { decodePageToken, encodePageToken, pageLimit } from './pages.ts';
 import { createOnce } from './requests.ts';
 
@@ -28,8 +29,22 @@ export async function buryEvent(db: Queryable, raw: RawEvent, cause: Error): Pro
     ON CONFLICT (stream, stream_sequence) DO NOTHING`);
 }
 
-/** Serves ops.v1.DeadLetterService over this service's table. */
-export function deadLetterRoutes(service: string, db: Database, reactions: ReadonlyMap<string, Reaction>): (router: ConnectRouter) => void {
+export type DeadLetters = ServiceImpl<typeof DeadLetterService>;
+
+/** Serves ops.v1.DeadLetterService by service; where there are several behind one port, a header names the one that is meant. */
+export function deadLetterRoutes(all: ReadonlyMap<string, DeadLetters>): (router: ConnectRouter) => void {
+  const of = ({ requestHeader }: HandlerContext): DeadLetters => all.get(namedService(requestHeader.get(SERVICE_HEADER), [...all.keys()])) as DeadLetters;
+  return (router) =>
+    router.service(DeadLetterService, {
+      listDeadLetters: (request, context) => of(context).listDeadLetters(request, context),
+      getDeadLetter: (request, context) => of(context).getDeadLetter(request, context),
+      replayDeadLetter: (request, context) => of(context).replayDeadLetter(request, context),
+      discardDeadLetter: (request, context) => of(context).discardDeadLetter(request, context),
+    });
+}
+
+/** Over this service's table. */
+export function createDeadLetters(service: string, db: Database, reactions: ReadonlyMap<string, Reaction>): DeadLetters {
   const toProto = (row: Row, whole: boolean): DeadLetter =>
     create(DeadLetterSchema, {
       deadLetterId: row.dead_letter_id, service, stream: row.stream, subject: row.subject, streamSequence: row.stream_sequence,
@@ -41,36 +56,35 @@ export function deadLetterRoutes(service: string, db: Database, reactions: Reado
 
   const once = createOnce(db);
 
-  return (router) =>
-    router.service(DeadLetterService, {
-      async listDeadLetters(request) {
-        const states = request.states.length > 0 ? request.states : [DeadLetterState.OPEN];
-        const scope = `ListDeadLetters ${states.join()}`;
-        const limit = pageLimit(request.pageSize);
-        const [time, id] = decodePageToken<[string, string]>(scope, request.pageToken) ?? ['infinity', 'ffffffff-ffff-ffff-ffff-ffffffffffff'];
-        // Index dead_letter_state_create_time_idx.
-        const rows = await db.query<Row>(sql`
-          SELECT * FROM dead_letter WHERE state = ANY(${states}::int[]) AND (create_time, dead_letter_id) < (${time}::timestamptz, ${id}::uuid)
-          ORDER BY create_time DESC, dead_letter_id DESC LIMIT ${limit + 1}`);
-        const page = rows.slice(0, limit);
-        const last = page.at(-1);
-        return {
-          deadLetters: page.map((row) => toProto(row, false)),
-          nextPageToken: last !== undefined && rows.length > limit ? encodePageToken(scope, [last.create_time.toISOString(), last.dead_letter_id]) : '',
-        };
-      },
+  return {
+    async listDeadLetters(request) {
+      const states = request.states.length > 0 ? request.states : [DeadLetterState.OPEN];
+      const scope = `ListDeadLetters ${states.join()}`;
+      const limit = pageLimit(request.pageSize);
+      const [time, id] = decodePageToken<[string, string]>(scope, request.pageToken) ?? ['infinity', 'ffffffff-ffff-ffff-ffff-ffffffffffff'];
+      // Index dead_letter_state_create_time_idx.
+      const rows = await db.query<Row>(sql`
+        SELECT * FROM dead_letter WHERE state = ANY(${states}::int[]) AND (create_time, dead_letter_id) < (${time}::timestamptz, ${id}::uuid)
+        ORDER BY create_time DESC, dead_letter_id DESC LIMIT ${limit + 1}`);
+      const page = rows.slice(0, limit);
+      const last = page.at(-1);
+      return {
+        deadLetters: page.map((row) => toProto(row, false)),
+        nextPageToken: last !== undefined && rows.length > limit ? encodePageToken(scope, [last.create_time.toISOString(), last.dead_letter_id]) : '',
+      };
+    },
 
-      getDeadLetter: async (request) => ({ deadLetter: toProto(await load(db, request.deadLetterId), true) }),
+    getDeadLetter: async (request) => ({ deadLetter: toProto(await load(db, request.deadLetterId), true) }),
 
-      replayDeadLetter: async (request, context) => ({ deadLetter: toProto(await replay(db, reactions, request, context), true) }),
+    replayDeadLetter: async (request, context) => ({ deadLetter: toProto(await replay(db, reactions, request, context), true) }),
 
-      discardDeadLetter: (request, context) =>
-        once(DeadLetterService.method.discardDeadLetter, request, context, async (tx, caller) => {
-          const row = await lockOpen(tx, request.deadLetterId);
-          await resolve(tx, row.dead_letter_id, DeadLetterState.DISCARDED, caller.subject, request.reason);
-          return { deadLetter: toProto(await load(tx, row.dead_letter_id), false) };
-        }),
-    });
+    discardDeadLetter: (request, context) =>
+      once(DeadLetterService.method.discardDeadLetter, request, context, async (tx, caller) => {
+        const row = await lockOpen(tx, request.deadLetterId);
+        await resolve(tx, row.dead_letter_id, DeadLetterState.DISCARDED, caller.subject, request.reason);
+        return { deadLetter: toProto(await load(tx, row.dead_letter_id), false) };
+      }),
+  };
 }
 
 /** Through the same inbox, in the same transaction; when it fails again, the letter stays open with the new cause. */

@@ -1,4 +1,4 @@
-// A whole service on the chassis: server, relay, consumers, dead letters and loops behind one start and one stop.
+// A whole service on the chassis, or several behind one port: server, relay, consumers, dead letters and loops behind one start and one stop.
 
 import { setTimeout } from 'node:timers/promises';
 import type { DescService } from '@bufbuild/protobuf';
@@ -8,10 +8,10 @@ import { jetstream, type JetStreamClient } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { createVerifier } from './auth.ts';
 import { connectBroker } from './broker.ts';
-import type { ServiceConfig } from './config.ts';
+import type { ProcessConfig, ServiceConfig } from './config.ts';
 import { createConsumers } from './consumer.ts';
 import { sql, type Database } from './db.ts';
-import { deadLetterRoutes } from './dead-letters.ts';
+import { createDeadLetters, deadLetterRoutes } from './dead-letters.ts';
 import { eventKind } from './events.ts';
 import type { Reaction } from './inbox.ts';
 import type { Log } from './log.ts';
@@ -53,52 +53,39 @@ const CALL_GRACE_MS = 2_000;
 /** Rounds in flight get this long after that; a launcher waits 5 s in all. */
 const LOOP_GRACE_MS = 2_000;
 
+/** What services in one process share: a name for its health checks and metrics, an address, the log of its server. */
+export type Host = Pick<ServiceDefinition, 'name' | 'log'> & { config: ProcessConfig };
+
 export async function runService(definition: ServiceDefinition, signal: AbortSignal): Promise<Running> {
-  const { name, config, log, db } = definition;
-  const stopped = new AbortController();
-  const reactions = reactionTable(name, definition.reactions);
-  let connection: NatsConnection | undefined;
-  let js: JetStreamClient | undefined;
-  const broker = () => js;
+  return runServices(definition, [definition], signal);
+}
 
-  const relay = createRelay({ service: name, db, log, broker });
-  const consumers = createConsumers({ service: name, db, log, reactions, broker });
-  const loops = [relay, ...consumers, ...(definition.loops ?? []), createRetention(db, log)];
-
-  await definition.warmUp?.();
+/** Services behind one port. Each has its own database, broker connection, relay, consumers and loops; the process is ready when all are. */
+export async function runServices({ name, config, log }: Host, definitions: ServiceDefinition[], signal: AbortSignal): Promise<Running> {
+  const parts = definitions.map(createPart);
+  // One after the other: while one computes, another's first connection would run out of time on a busy machine.
+  for (const { warmUp } of definitions) await warmUp?.();
   const server = await startServer({
     name,
     host: config.HOST,
     port: config.PORT,
     log,
     verify: createVerifier(config.MILLRACE_JWKS),
-    services: [...definition.services, DeadLetterService],
+    services: [...definitions.flatMap(({ services }) => services), DeadLetterService],
     routes(router) {
-      definition.routes(router);
-      deadLetterRoutes(name, db, reactions)(router);
+      for (const { routes } of definitions) routes(router);
+      deadLetterRoutes(new Map(parts.map((part) => [part.name, part.deadLetters])))(router);
     },
-    http: definition.http ?? {},
-    ready: () => readiness(db, connection),
+    http: Object.fromEntries(definitions.flatMap(({ http = {} }) => Object.entries(http))),
+    ready: () => readiness(parts),
   });
-
-  // Not awaited: without a broker the service serves, and its events wait in the outbox.
-  const connecting = connectBroker(config.NATS_URL, name, log, stopped.signal).then((connected) => {
-    connection = connected;
-    js = connected && jetstream(connected);
-  });
-  const running = loops.map((loop) => loop.start(stopped.signal));
+  for (const part of parts) part.start();
 
   let stopping: Promise<void> | undefined;
   const stop = () => (stopping ??= stopAll());
   async function stopAll(): Promise<void> {
     await server.stop(CALL_GRACE_MS);
-    stopped.abort();
-    await Promise.race([Promise.allSettled([...running, connecting]), setTimeout(LOOP_GRACE_MS)]);
-    // Flushes the last acknowledgements; a broker that is away can't take them, and repeats the messages.
-    await Promise.race([connection?.drain().catch(() => {}), setTimeout(LOOP_GRACE_MS / 4)]);
-    await connection?.close();
-    await definition.close?.();
-    await db.close();
+    await Promise.all(parts.map((part) => part.stop()));
   }
   signal.addEventListener('abort', () => void stop(), { once: true });
   log.info({ port: server.port }, 'ready');
@@ -109,11 +96,71 @@ export async function runService(definition: ServiceDefinition, signal: AbortSig
     port: server.port,
     stop,
     async drain() {
+      for (const part of parts) await part.drain();
+    },
+  };
+}
+
+type Part = ReturnType<typeof createPart>;
+
+/** What a service has for itself, whoever it shares the port with. */
+function createPart(definition: ServiceDefinition) {
+  const { name, config, log, db } = definition;
+  const stopped = new AbortController();
+  const reactions = reactionTable(name, definition.reactions);
+  let connection: NatsConnection | undefined;
+  let js: JetStreamClient | undefined;
+  let connecting: Promise<void> | undefined;
+  let running: Promise<void>[] = [];
+  const broker = () => js;
+
+  const relay = createRelay({ service: name, db, log, broker });
+  const consumers = createConsumers({ service: name, db, log, reactions, broker });
+  const loops = [relay, ...consumers, ...(definition.loops ?? []), createRetention(db, log)];
+
+  return {
+    name,
+    deadLetters: createDeadLetters(name, db, reactions),
+    async ready(): Promise<Readiness> {
+      const state = connection !== undefined && !connection.isClosed() ? 'connected' : 'away';
+      try {
+        await db.query(sql`SELECT 1`);
+        return { ok: true, detail: { database: 'connected', broker: state } };
+      } catch {
+        return { ok: false, detail: { database: 'away', broker: state } };
+      }
+    },
+    start() {
+      // Not awaited: without a broker the service serves, and its events wait in the outbox.
+      connecting = connectBroker(config.NATS_URL, name, log, stopped.signal).then((connected) => {
+        connection = connected;
+        js = connected && jetstream(connected);
+      });
+      running = loops.map((loop) => loop.start(stopped.signal));
+    },
+    async stop() {
+      stopped.abort();
+      await Promise.race([Promise.allSettled([...running, connecting]), setTimeout(LOOP_GRACE_MS)]);
+      // Flushes the last acknowledgements; a broker that is away can't take them, and repeats the messages.
+      await Promise.race([connection?.drain().catch(() => {}), setTimeout(LOOP_GRACE_MS / 4)]);
+      await connection?.close();
+      await definition.close?.();
+      await db.close();
+    },
+    async drain() {
       await connecting;
       for (const loop of loops) await loop.drain();
       await relay.drain();
     },
   };
+}
+
+async function readiness(parts: Part[]): Promise<Readiness> {
+  const states = await Promise.all(parts.map(async (part) => ({ name: part.name, ...(await part.ready()) })));
+  const [only] = states;
+  if (only && states.length === 1) return { ok: only.ok, detail: only.detail };
+  const details = states.flatMap(({ name, detail }) => Object.entries(detail).map(([what, state]) => [`${name} ${what}`, state]));
+  return { ok: states.every(({ ok }) => ok), detail: Object.fromEntries(details) as Record<string, string> };
 }
 
 /** Reactions by type; refuses one to an event that the contract doesn't let this service hear. */
@@ -124,12 +171,4 @@ function reactionTable(service: string, reactions: Reaction[]): ReadonlyMap<stri
   return new Map(reactions.map((reaction) => [reaction.schema.typeName, reaction]));
 }
 
-async function readiness(db: Database, connection: NatsConnection | undefined): Promise<{ ok: boolean; detail: Record<string, string> }> {
-  const broker = connection !== undefined && !connection.isClosed() ? 'connected' : 'away';
-  try {
-    await db.query(sql`SELECT 1`);
-    return { ok: true, detail: { database: 'connected', broker } };
-  } catch {
-    return { ok: false, detail: { database: 'away', broker } };
-  }
-}
+type Readiness = { ok: boolean; detail: Record<string, string> };

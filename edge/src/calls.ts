@@ -1,9 +1,10 @@
 // An RPC at the edge: who calls, whether there is room, and then the way to the service and back.
-import { constants } from 'node:http2';
+import { type ClientHttp2Stream, constants } from 'node:http2';
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { Verifier } from '@millrace/chassis/auth';
 import { refuse, toConnectError } from '@millrace/chassis/errors';
 import type { Log } from '@millrace/chassis/log';
+import { SERVICE_HEADER, namedService } from '@millrace/chassis/named-service';
 import type { Bodies } from './body.ts';
 import { GRACE_MS, deadlineOf } from './deadline.ts';
 import { type Broken, type Ending, forward } from './forward.ts';
@@ -13,14 +14,15 @@ import type { Neighbour, Neighbours } from './neighbours.ts';
 import type { Speech } from './protocol.ts';
 import type { RateLimit } from './rate-limit.ts';
 import { endCall, refuseCall } from './refusal.ts';
-import { type Rpc, SERVICE_HEADER, SERVICE_NAMES, type ServiceName, isServiceName } from './routes.ts';
+import { type Rpc, SERVICE_NAMES } from './routes.ts';
+import type { Upstream } from './upstream.ts';
 
 export type CallDeps = { verify: Verifier; rateLimit: RateLimit; neighbours: Neighbours; bodies: Bodies; stopping: AbortSignal; log: Log };
 
 /** How soon to come back when nobody knows better. */
 const RETRY_MS = 250;
 /** Sendings of one call. Only one that the service is sure not to have seen is sent again: it was just stopping. */
-const MAX_SENDINGS = 3;
+const MAX_SENDINGS = 4;
 
 /** Serves one call; resolves to what became of it, for the metrics. Never throws what the caller caused. */
 export async function serveCall(deps: CallDeps, req: Req, res: Res, rpc: Rpc, speech: Speech): Promise<string> {
@@ -33,7 +35,10 @@ export async function serveCall(deps: CallDeps, req: Req, res: Res, rpc: Rpc, sp
     if (isGone(req)) return 'gone';
     const waitMs = deps.rateLimit(subject);
     if (waitMs > 0) throw refuse('RATE_LIMITED', 'too many calls in a short time', {}, waitMs);
-    const neighbour = deps.neighbours[rpc.owner ?? namedService(req)];
+    const owner = rpc.owner ?? namedService(req.headers[SERVICE_HEADER], SERVICE_NAMES);
+    // Said on: several services may share a port.
+    if (rpc.owner === undefined) headers[SERVICE_HEADER] = owner;
+    const neighbour = deps.neighbours[owner];
     giveBack = takePlace(neighbour, rpc, subject);
     const ending = rpc.unary ? await carryUnary(deps, req, res, speech, neighbour, headers) : await carryStream(deps, req, res, speech, neighbour, headers);
     return conclude(req, res, speech, neighbour, ending);
@@ -52,11 +57,9 @@ async function carryUnary({ bodies }: CallDeps, req: Req, res: Res, speech: Spee
   if (!read) return { kind: 'caller went away' };
   try {
     for (let sending = 1; ; sending += 1) {
-      const upstream = neighbour.forCalls.request(requestLine(req.method ?? '', req.url ?? '', headers), { endStream: read.bytes.length === 0 });
-      if (typeof upstream === 'number') throw away(neighbour.name, upstream);
+      const upstream = await openStream(req, neighbour.forCalls, headers, { endStream: read.bytes.length === 0 });
       const ending = await forward({ req, res, upstream, body: read.bytes, deadlineMs });
-      const unseen = ending.kind === 'broke' && !ending.begun && ending.code === constants.NGHTTP2_REFUSED_STREAM;
-      if (!unseen || sending >= MAX_SENDINGS) return ending;
+      if (!isUnseen(upstream, ending) || sending >= MAX_SENDINGS) return ending;
     }
   } finally {
     read.release();
@@ -65,9 +68,21 @@ async function carryUnary({ bodies }: CallDeps, req: Req, res: Res, speech: Spee
 
 async function carryStream({ stopping }: CallDeps, req: Req, res: Res, speech: Speech, neighbour: Neighbour, headers: HeaderBag): Promise<Ending> {
   const cancel = new AbortController();
-  const upstream = neighbour.forStreams.request(requestLine(req.method ?? '', req.url ?? '', headers), { signal: cancel.signal });
-  if (typeof upstream === 'number') throw away(neighbour.name, upstream);
+  const upstream = await openStream(req, neighbour.forStreams, headers, { signal: cancel.signal });
   return forward({ req, res, upstream, body: undefined, cancel, deadlineMs: deadlineOf(speech.protocol, false, headers) + GRACE_MS, stopping });
+}
+
+async function openStream(req: Req, to: Upstream, headers: HeaderBag, options: { endStream?: boolean; signal?: AbortSignal }): Promise<ClientHttp2Stream> {
+  for (let tries = 1; ; tries += 1) {
+    const opened = to.request(requestLine(req.method ?? '', req.url ?? '', headers), options);
+    if (typeof opened !== 'number') return opened;
+    if (tries >= MAX_SENDINGS || !(await to.comesBack())) throw away(to.name, opened);
+  }
+}
+
+// Refused by a service that was stopping, or never sent because the connection was never made.
+function isUnseen(upstream: ClientHttp2Stream, ending: Ending): boolean {
+  return ending.kind === 'broke' && !ending.begun && (ending.code === constants.NGHTTP2_REFUSED_STREAM || upstream.id === undefined);
 }
 
 function conclude(req: Req, res: Res, speech: Speech, neighbour: Neighbour, ending: Ending): string {
@@ -108,12 +123,6 @@ function takePlace(neighbour: Neighbour, rpc: Rpc, subject: string): () => void 
   if (place === 'full') throw refuse('OVERLOADED', `${neighbour.name} has as many calls in flight as it may`, { service: neighbour.name }, RETRY_MS);
   if (place === 'share used up') throw refuse('RATE_LIMITED', 'too many calls in flight for one caller', { service: neighbour.name }, RETRY_MS);
   return place;
-}
-
-function namedService(req: Req): ServiceName {
-  const name = req.headers[SERVICE_HEADER];
-  if (isServiceName(name)) return name;
-  throw refuse('INVALID_FIELD', `every service has its own: name one with the header ${SERVICE_HEADER}: ${SERVICE_NAMES.join(' | ')}`, { header: SERVICE_HEADER, choices: SERVICE_NAMES.join(',') });
 }
 
 export function unimplemented(path: string): ConnectError {

@@ -1,8 +1,8 @@
 // Which pages of other origins may call: browsers ask, and keep the answer.
 import { cors } from '@connectrpc/connect';
+import { SERVICE_HEADER } from '@millrace/chassis/named-service';
 import type { HeaderBag, Req, Res } from './http.ts';
 import { send, setHeaders } from './http.ts';
-import { SERVICE_HEADER } from './routes.ts';
 
 /** An exact origin, or one up to its port. */
 export type Origin = { prefix: string; anyPort: boolean };

@@ -14,9 +14,6 @@ export type ServiceName = (typeof SERVICE_NAMES)[number];
 /** An RPC behind the edge. `owner` is undefined where every service has it: a header names the one that is meant. */
 export type Rpc = { owner: ServiceName | undefined; unary: boolean; get: boolean };
 
-/** Names the service for RPCs that all of them serve. */
-export const SERVICE_HEADER = 'millrace-service';
-
 /** Everything that reflection lists. */
 export const SERVICES: DescService[] = [OrderService, ProductService, InventoryService, PaymentService, NotificationService, DeadLetterService];
 
@@ -36,7 +33,7 @@ export function rpcTable(services: readonly DescService[] = SERVICES): Map<strin
   return table;
 }
 
-export function isServiceName(name: unknown): name is ServiceName {
+function isServiceName(name: unknown): name is ServiceName {
   return (SERVICE_NAMES as readonly unknown[]).includes(name);
 }
 

@@ -41,10 +41,10 @@ describe('what travels on', () => {
 });
 
 describe.each(Object.entries(transports))('%s: dead letters, which every service has', (_, make) => {
-  test('the header names the service', async () => {
+  test('the header names the service, and travels on to it', async () => {
     const answer = await createClient(DeadLetterService, make(house.url)).listDeadLetters({}, { headers: { ...signedIn(), 'millrace-service': 'product' } });
     expect(answer.deadLetters[0]?.service).toBe('product');
-    expect(house.seen[0]?.headers.get('millrace-service')).toBeNull();
+    expect(house.seen[0]?.headers.get('millrace-service')).toBe('product');
   });
 
   test.each([{}, { 'millrace-service': 'nobody' }, { 'millrace-service': 'constructor' }])('with %o it says which there are', async (headers) => {
@@ -79,6 +79,24 @@ describe('a service that is away', () => {
     await stopped;
     await house.startOrder();
     expect(error.code).toBe(Code.Unavailable);
+    await until(async () => (await fetch(`${house.url}/readyz`)).status === 200, 'the edge is ready again');
+  });
+
+  test('for a moment, being restarted, is waited for, and later ones fail at once', async () => {
+    const client = createClient(OrderService, transports.Connect(house.url));
+    const call = () => client.getOrder({ orderId: 'ord_1' }, { headers: signedIn() });
+    await house.stopOrder();
+    const calls = Array.from({ length: 50 }, call);
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    await house.startOrder();
+    expect((await Promise.allSettled(calls)).map(({ status }) => status)).toEqual(calls.map(() => 'fulfilled'));
+
+    await house.stopOrder();
+    await failure(call());
+    const started = performance.now();
+    await failure(call());
+    expect(performance.now() - started).toBeLessThan(1_000);
+    await house.startOrder();
     await until(async () => (await fetch(`${house.url}/readyz`)).status === 200, 'the edge is ready again');
   });
 
