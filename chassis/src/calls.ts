@@ -14,7 +14,7 @@ const REQUEST_ID = /^[\w.-]{1,64}$/;
 const FAULTS: readonly Code[] = [Code.Internal, Code.Unknown, Code.DataLoss];
 
 /** Every call's signal is aborted at its end. Without a reason at hand the platform makes a new exception with a stack each time: 10 % of a small call. */
-const ENDED = new DOMException('the call is over', 'AbortError');
+export const ENDED = new DOMException('the call is over', 'AbortError');
 
 const callKey: ContextKey<Call | undefined> = createContextKey<Call | undefined>(undefined, { description: 'call' });
 

@@ -8,7 +8,7 @@ import { Http2SessionManager, createConnectTransport } from '@connectrpc/connect
 import { backoff } from './backoff.ts';
 import { errorInfo, retryAfter } from './errors.ts';
 
-const TIMEOUT_MS = 5_000;
+export const TIMEOUT_MS = 5_000;
 /** For streams that nobody gave a deadline: just longer than our servers let them run. */
 const STREAM_TIMEOUT_MS = 3_660_000;
 /** Without it a lost SYN is repeated by the kernel at ever longer intervals, long after the network is back. */

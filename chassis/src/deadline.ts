@@ -60,7 +60,7 @@ export function deadlines(limits: Deadlines, stopping: AbortSignal): Interceptor
   };
 }
 
-async function beforeAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+export async function beforeAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(signal.reason as Error);
     const settled = (): void => signal.removeEventListener('abort', onAbort);
