@@ -6,7 +6,7 @@ import { ROOT } from './home.ts';
 import { lastLines, openLog } from './log-files.ts';
 import { type ProcessId, identify, until } from './processes.ts';
 
-export type ChildSpec = { name: string; script: string; env: Record<string, string>; logFile: string; readyUrls: string[] };
+export type ChildSpec = { name: string; script: string; env: Record<string, string>; logFile: string; readyUrl: string };
 export type Running = { exited: Promise<void> };
 
 const READY_DEADLINE_MS = 60_000; // a slow machine with everything starting at once
@@ -15,7 +15,7 @@ const PROBE_TIMEOUT_MS = 2_000;
 const COMPILE_CACHE = path.join(ROOT, 'node_modules', '.cache', 'millrace-compile');
 
 /** Resolves when it may serve; throws with the end of its log when it does not get there. */
-export async function startChild({ name, script, env, logFile, readyUrls }: ChildSpec, onSpawn: (known: ProcessId) => void): Promise<Running> {
+export async function startChild({ name, script, env, logFile, readyUrl }: ChildSpec, onSpawn: (known: ProcessId) => void): Promise<Running> {
   const log = openLog(logFile);
   // A group of its own: Ctrl-C in a terminal reaches us alone, and we stop things in their order.
   const child = spawn(process.execPath, [script], { cwd: ROOT, env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...env }, detached: true, stdio: ['ignore', log, log] });
@@ -25,7 +25,7 @@ export async function startChild({ name, script, env, logFile, readyUrls }: Chil
   if (known) onSpawn(known);
   const ready = await until(async () => {
     if (hasEnded(child)) throw new Error(`${name} ended while starting:\n${lastLines(logFile)}\nIts log: ${logFile}`);
-    return (await Promise.all(readyUrls.map(answers))).every(Boolean);
+    return answers(readyUrl);
   }, READY_DEADLINE_MS);
   if (ready) return { exited };
   child.kill('SIGKILL');

@@ -5,10 +5,10 @@ import { portPlan } from './ports.ts';
 
 const SECRETS = /SECRET|TOKEN|KEY|_SID|DATABASE_URL|NATS_URL/;
 
-function planWith(outer: NodeJS.ProcessEnv): Plan {
+function planWith(outer: NodeJS.ProcessEnv, together = false): Plan {
   const own = { order: 't-order', product: 't-product', inventory: 't-inventory', payment: 't-payment', notification: 't-notification' };
   return {
-    ports: portPlan(8080),
+    ports: portPlan(8080, together),
     outer,
     tokens: { jwks: '{"keys":[]}', people: { admin: 'a', buyer: 'b', buyer2: 'b2', service: 's' }, services: own },
     secret: (name) => `secret-${name}`,
@@ -52,11 +52,12 @@ test('settings of the user reach the services', () => {
   expect(serviceEnvironment('order', planWith({ ORDER_PAYMENT_WINDOW: '5s', LOG_LEVEL: 'debug' }))).toMatchObject({ ORDER_PAYMENT_WINDOW: '5s', LOG_LEVEL: 'debug' });
 });
 
-test('together, each service still has its own database, broker user, token and port', () => {
-  const env = togetherEnvironment(planWith({}));
+test('together, each service still has its own database, broker user and token, and all have one port', () => {
+  const env = togetherEnvironment(planWith({}, true));
+  expect(env).toMatchObject({ PORT: '8081' });
   for (const service of SERVICES) {
     const prefix = service.toUpperCase();
-    expect(env).toMatchObject({ [`${prefix}_DATABASE_URL`]: `postgresql://${service}@db/${service}`, [`${prefix}_NATS_URL`]: `nats://${service}@nats`, [`${prefix}_TOKEN`]: `t-${service}`, [`${prefix}_PORT`]: String(portPlan(8080)[service]) });
+    expect(env).toMatchObject({ [`${prefix}_DATABASE_URL`]: `postgresql://${service}@db/${service}`, [`${prefix}_NATS_URL`]: `nats://${service}@nats`, [`${prefix}_TOKEN`]: `t-${service}`, [`${prefix}_URL`]: 'http://127.0.0.1:8081' });
   }
 });
 

@@ -47,18 +47,17 @@ export function serviceEnvironment(service: Service, plan: Plan): Environment {
   };
 }
 
-/** One process for all five: what differs per service carries its name in front (`ORDER_PORT`, `ORDER_DATABASE_URL`). */
+/** One process for all five: what differs per service carries its name in front (`ORDER_DATABASE_URL`). */
 export function togetherEnvironment(plan: Plan): Environment {
   const each = SERVICES.flatMap((service) => {
     const prefix = service.toUpperCase();
     return [
-      [`${prefix}_PORT`, String(plan.ports[service])],
       [`${prefix}_DATABASE_URL`, plan.databaseUrl(service)],
       [`${prefix}_NATS_URL`, plan.natsUrl(service)],
       [`${prefix}_TOKEN`, plan.tokens.services[service]],
     ];
   });
-  return { ...common(plan), ...neighbours(plan), ...(Object.fromEntries(each) as Environment), ...stripe(plan), ...postmark(plan), ...twilio(plan) };
+  return { ...common(plan), ...neighbours(plan), PORT: String(plan.ports.order), ...(Object.fromEntries(each) as Environment), ...stripe(plan), ...postmark(plan), ...twilio(plan) };
 }
 
 export function edgeEnvironment(plan: Plan): Environment {

@@ -18,14 +18,19 @@ export function readPortBase(text: string | undefined): number {
   return base;
 }
 
-export function portPlan(base: number): Ports {
-  return Object.fromEntries(NAMES.map((name) => [name, base + OFFSETS[name]])) as Ports;
+/** Services that run together share order's. */
+export function portPlan(base: number, together = false): Ports {
+  const shares = (name: string): boolean => together && (SERVICES as readonly string[]).includes(name);
+  return Object.fromEntries(NAMES.map((name) => [name, base + OFFSETS[shares(name) ? 'order' : name]])) as Ports;
 }
 
 /** Throws, naming every port of ours that somebody else has. */
 export async function refuseTakenPorts(ports: { [name in keyof Ports]?: number | undefined }): Promise<void> {
   const taken: string[] = [];
-  for (const [name, port] of Object.entries(ports)) {
+  // A port that several share is tried once.
+  const names = new Map<number | undefined, string>();
+  for (const [name, port] of Object.entries(ports)) if (!names.has(port)) names.set(port, name);
+  for (const [port, name] of names) {
     const code = port === undefined ? undefined : await tryListen(port);
     if (code === 'EACCES') taken.push(`  ${port} (${name}): this user may not listen there`);
     else if (code !== undefined) taken.push(`  ${port} (${name}): taken${whoListens(port ?? 0)}`);

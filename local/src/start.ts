@@ -39,7 +39,7 @@ const HOST = 'http://127.0.0.1';
 export function createSystem({ home, flags, portBase, env, say }: Options): System {
   const registry = openRegistry(home);
   const letGo = new AbortController();
-  const ports = portPlan(portBase);
+  const ports = portPlan(portBase, flags.together);
   const ownNats = !env.NATS_URL;
   let nats: Nats | undefined;
   let announce = (): void => {};
@@ -119,13 +119,13 @@ export function createSystem({ home, flags, portBase, env, say }: Options): Syst
   }
 
   function upServices(plan: Plan): Promise<void>[] {
-    if (flags.together) return [up('together', 'local/src/together.ts', togetherEnvironment(plan), ...SERVICES.map((service) => ports[service]))];
+    if (flags.together) return [up('together', 'local/src/together.ts', togetherEnvironment(plan), ports.order)];
     return SERVICES.map((service) => up(service, `services/${service}/src/main.ts`, serviceEnvironment(service, plan), ports[service]));
   }
 
-  async function up(name: string, script: string, processEnv: Environment, ...listens: number[]): Promise<void> {
+  async function up(name: string, script: string, processEnv: Environment, port: number): Promise<void> {
     const logFile = home.file('logs', `${name}.log`);
-    await keep(name, () => startChild({ name, script: path.join(ROOT, script), env: processEnv, logFile, readyUrls: listens.map((port) => `${HOST}:${port}/readyz`) }, remember(name)), logFile);
+    await keep(name, () => startChild({ name, script: path.join(ROOT, script), env: processEnv, logFile, readyUrl: `${HOST}:${port}/readyz` }, remember(name)), logFile);
   }
 
   // Started, watched, and started again whenever it ends unasked.

@@ -1,10 +1,11 @@
 // The composition root of inventory: what is on hand, what is held for orders, and every movement of it.
+import type { ServiceImpl } from '@connectrpc/connect';
 import { createChanges } from '@millrace/chassis/changes';
 import type { Env } from '@millrace/chassis/config';
 import { openDatabase } from '@millrace/chassis/db';
 import { createLog } from '@millrace/chassis/log';
 import { runProcess } from '@millrace/chassis/process';
-import { runService, type Running } from '@millrace/chassis/service';
+import { runService, type Running, type ServiceDefinition } from '@millrace/chassis/service';
 import { InventoryService } from '@millrace/gen/millrace/inventory/v1/inventory_pb.js';
 import { PrismaClient } from '@millrace/gen/prisma/inventory/client.ts';
 import { createChange } from './change.ts';
@@ -12,13 +13,17 @@ import { readInventoryConfig } from './config.ts';
 import { inventoryReactions } from './events.ts';
 import { expireHolds } from './expire-holds.ts';
 import { createReserveStock } from './reserve-stock.ts';
-import { inventoryRoutes } from './rpc.ts';
+import { inventoryCalls } from './rpc.ts';
 import { createWatchStock } from './watch-stock.ts';
 
 /** Refused reservations before the service says that it is ready: the first ones cost many times what the later ones do. */
 const WARM_UP_ROUNDS = 200;
 
 export async function startInventory(env: Env, signal: AbortSignal): Promise<Running> {
+  return runService(defineInventory(env), signal);
+}
+
+export function defineInventory(env: Env): ServiceDefinition & { calls: ServiceImpl<typeof InventoryService> } {
   const config = readInventoryConfig(env);
   const log = createLog('inventory', config.LOG_LEVEL);
   const db = openDatabase(config.DATABASE_URL, log);
@@ -27,21 +32,20 @@ export async function startInventory(env: Env, signal: AbortSignal): Promise<Run
   const change = createChange(changes);
   const reserveStock = createReserveStock(db, change);
   const watchStock = createWatchStock(db, changes);
-  return runService(
-    {
-      name: 'inventory', config, log, db,
-      services: [InventoryService],
-      routes: inventoryRoutes({ db, log, prisma, change, reserveStock, watchStock }),
-      reactions: inventoryReactions(change),
-      loops: [expireHolds(db, log, change)],
-      async warmUp() {
-        // No product can have a blank sku: looked up, decided, refused, and nothing written.
-        for (let i = 0; i < WARM_UP_ROUNDS; i += 1) await reserveStock({ orderId: '', lines: [{ sku: '', quantity: 1 }], actor: 'inventory' }).catch(() => {});
-      },
-      close: () => prisma.$disconnect(),
+  const calls = inventoryCalls({ db, log, prisma, change, reserveStock, watchStock });
+  return {
+    name: 'inventory', config, log, db,
+    services: [InventoryService],
+    routes: (router) => router.service(InventoryService, calls),
+    calls,
+    reactions: inventoryReactions(change),
+    loops: [expireHolds(db, log, change)],
+    async warmUp() {
+      // No product can have a blank sku: looked up, decided, refused, and nothing written.
+      for (let i = 0; i < WARM_UP_ROUNDS; i += 1) await reserveStock({ orderId: '', lines: [{ sku: '', quantity: 1 }], actor: 'inventory' }).catch(() => {});
     },
-    signal,
-  );
+    close: () => prisma.$disconnect(),
+  };
 }
 
 if (import.meta.main) await runProcess(startInventory);

@@ -1,7 +1,7 @@
 // InventoryService on the wire: translates, and runs each change once per request id.
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampDate, timestampFromDate } from '@bufbuild/protobuf/wkt';
-import type { ConnectRouter, HandlerContext } from '@connectrpc/connect';
+import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import { callerOf } from '@millrace/chassis/auth';
 import type { Database } from '@millrace/chassis/db';
 import { errorInfo, refuse } from '@millrace/chassis/errors';
@@ -26,56 +26,55 @@ const END_OF_TIME = Date.UTC(9999, 11, 31);
 
 export type Inventory = { db: Database; log: Log; prisma: PrismaClient; change: Change; reserveStock: ReserveStock; watchStock: WatchStock };
 
-export function inventoryRoutes({ db, log, prisma, change, reserveStock, watchStock }: Inventory): (router: ConnectRouter) => void {
+export function inventoryCalls({ db, log, prisma, change, reserveStock, watchStock }: Inventory): ServiceImpl<typeof InventoryService> {
   const { method } = InventoryService;
   const once = createOnce(db);
 
-  return (router) =>
-    router.service(InventoryService, {
-      async getStock({ sku }) {
-        const [stock] = await readLevels(db, [sku]);
-        if (stock === undefined) throw new StockNotFoundError(sku);
-        return { stockLevel: levelMessage(stock) };
-      },
-      async batchGetStock({ skus }) {
-        return { stockLevels: (await readLevels(db, skus)).map(levelMessage) };
-      },
-      async listStock(request) {
-        const { stocks, nextPageToken } = await listStock(prisma, request);
-        return { stockLevels: stocks.map(levelMessage), nextPageToken };
-      },
-      adjustStock: (request, context) =>
-        once(method.adjustStock, request, context, async (tx) => {
-          const cause = { reason: request.reason, actor: callerOf(context).subject };
-          return { stockLevel: levelMessage(await adjustStock(tx, change, request.sku, request.delta, cause)) };
-        }),
-      setStockPolicy: (request, context) =>
-        once(method.setStockPolicy, request, context, async (tx) => ({ stockLevel: levelMessage(await setStockPolicy(tx, change, request.sku, request.lowStockThreshold)) })),
-      async reserveStock(request, context) {
-        return { reservation: reservationMessage(await reserveStock(wish(request, context), context.signal)) };
-      },
-      async reserveStockMany({ requests }, context) {
-        const reserve = async (request: ReserveStockRequest) => reserveStock(wish(request, context), context.signal);
-        return { results: await Promise.all(requests.map((request) => reserve(request).then(held, (error: unknown) => refused(error, log)))) };
-      },
-      releaseStock: (request, context) =>
-        once(method.releaseStock, request, context, async (tx) => {
-          const cause = { reason: '', actor: callerOf(context).subject };
-          return { reservation: reservationMessage(await releaseStock(tx, change, request.orderId, cause)) };
-        }),
-      async getReservation({ orderId }) {
-        const reservation = await findReservation(prisma, orderId);
-        if (reservation === undefined) throw new ReservationNotFoundError(orderId);
-        return { reservation: reservationMessage(reservation) };
-      },
-      async listMovements(request) {
-        const { movements, nextPageToken } = await listMovements(prisma, request);
-        return { movements: movements.map(movementMessage), nextPageToken };
-      },
-      async *watchStock({ skus }, context) {
-        for await (const stock of watchStock([...new Set(skus)], context.signal)) yield stock === undefined ? {} : { stockLevel: levelMessage(stock) };
-      },
-    });
+  return {
+    async getStock({ sku }) {
+      const [stock] = await readLevels(db, [sku]);
+      if (stock === undefined) throw new StockNotFoundError(sku);
+      return { stockLevel: levelMessage(stock) };
+    },
+    async batchGetStock({ skus }) {
+      return { stockLevels: (await readLevels(db, skus)).map(levelMessage) };
+    },
+    async listStock(request) {
+      const { stocks, nextPageToken } = await listStock(prisma, request);
+      return { stockLevels: stocks.map(levelMessage), nextPageToken };
+    },
+    adjustStock: (request, context) =>
+      once(method.adjustStock, request, context, async (tx) => {
+        const cause = { reason: request.reason, actor: callerOf(context).subject };
+        return { stockLevel: levelMessage(await adjustStock(tx, change, request.sku, request.delta, cause)) };
+      }),
+    setStockPolicy: (request, context) =>
+      once(method.setStockPolicy, request, context, async (tx) => ({ stockLevel: levelMessage(await setStockPolicy(tx, change, request.sku, request.lowStockThreshold)) })),
+    async reserveStock(request, context) {
+      return { reservation: reservationMessage(await reserveStock(wish(request, context), context.signal)) };
+    },
+    async reserveStockMany({ requests }, context) {
+      const reserve = async (request: ReserveStockRequest) => reserveStock(wish(request, context), context.signal);
+      return { results: await Promise.all(requests.map((request) => reserve(request).then(held, (error: unknown) => refused(error, log)))) };
+    },
+    releaseStock: (request, context) =>
+      once(method.releaseStock, request, context, async (tx) => {
+        const cause = { reason: '', actor: callerOf(context).subject };
+        return { reservation: reservationMessage(await releaseStock(tx, change, request.orderId, cause)) };
+      }),
+    async getReservation({ orderId }) {
+      const reservation = await findReservation(prisma, orderId);
+      if (reservation === undefined) throw new ReservationNotFoundError(orderId);
+      return { reservation: reservationMessage(reservation) };
+    },
+    async listMovements(request) {
+      const { movements, nextPageToken } = await listMovements(prisma, request);
+      return { movements: movements.map(movementMessage), nextPageToken };
+    },
+    async *watchStock({ skus }, context) {
+      for await (const stock of watchStock([...new Set(skus)], context.signal)) yield stock === undefined ? {} : { stockLevel: levelMessage(stock) };
+    },
+  };
 }
 
 function wish({ orderId, lines, holdUntil }: ReserveStockRequest, context: HandlerContext): Wish {

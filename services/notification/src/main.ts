@@ -6,7 +6,7 @@ import { openDatabase } from '@millrace/chassis/db';
 import { createLog } from '@millrace/chassis/log';
 import type { Loop } from '@millrace/chassis/loop';
 import { runProcess } from '@millrace/chassis/process';
-import { type Running, runService } from '@millrace/chassis/service';
+import { type Running, runService, type ServiceDefinition } from '@millrace/chassis/service';
 import { NotificationService } from '@millrace/gen/millrace/notification/v1/notification_pb.js';
 import { PrismaClient } from '@millrace/gen/prisma/notification/client.ts';
 import { readNotificationConfig, shopName } from './config.ts';
@@ -28,6 +28,10 @@ import { createTwilio } from './twilio.ts';
 const REPORTS = { name: 'reports', lanes: 1, max: 200, queueLimit: 5_000 };
 
 export async function startNotification(env: Env, signal: AbortSignal): Promise<Running> {
+  return runService(defineNotification(env), signal);
+}
+
+export function defineNotification(env: Env): ServiceDefinition {
   const config = readNotificationConfig(env);
   const log = createLog('notification', config.LOG_LEVEL);
   const db = openDatabase(config.DATABASE_URL, log);
@@ -51,22 +55,19 @@ export async function startNotification(env: Env, signal: AbortSignal): Promise<
   const resolvers: Loop[] = [resolveMails({ store, postmark, renderer, report, log }), resolveTexts({ store, twilio, renderer, report, log })];
   const wake = () => senders.forEach((loop) => loop.poke());
 
-  return runService(
-    {
-      name: 'notification', config, log, db,
-      services: [NotificationService],
-      routes: notificationRoutes({ db, prisma, renderer, wake }),
-      reactions: notificationReactions(createQueueMessages(store, config.ADMIN_EMAILS, wake)),
-      loops: [...senders, ...resolvers],
-      http: {
-        '/webhooks/postmark': takePostmarkWebhook(config.POSTMARK_WEBHOOK_SECRET, report),
-        '/webhooks/twilio': takeTwilioWebhook({ authToken: config.TWILIO_AUTH_TOKEN, callbackUrl: config.TWILIO_WEBHOOK_URL }, report),
-      },
-      warmUp: async () => warmUp(renderer),
-      close: () => prisma.$disconnect(),
+  return {
+    name: 'notification', config, log, db,
+    services: [NotificationService],
+    routes: notificationRoutes({ db, prisma, renderer, wake }),
+    reactions: notificationReactions(createQueueMessages(store, config.ADMIN_EMAILS, wake)),
+    loops: [...senders, ...resolvers],
+    http: {
+      '/webhooks/postmark': takePostmarkWebhook(config.POSTMARK_WEBHOOK_SECRET, report),
+      '/webhooks/twilio': takeTwilioWebhook({ authToken: config.TWILIO_AUTH_TOKEN, callbackUrl: config.TWILIO_WEBHOOK_URL }, report),
     },
-    signal,
-  );
+    warmUp: async () => warmUp(renderer),
+    close: () => prisma.$disconnect(),
+  };
 }
 
 if (import.meta.main) await runProcess(startNotification);

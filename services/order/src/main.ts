@@ -5,7 +5,7 @@ import type { Env } from '@millrace/chassis/config';
 import { openDatabase } from '@millrace/chassis/db';
 import { createLog } from '@millrace/chassis/log';
 import { runProcess } from '@millrace/chassis/process';
-import { runService, type Running } from '@millrace/chassis/service';
+import { runService, type Running, type ServiceDefinition } from '@millrace/chassis/service';
 import { warmUpValidation } from '@millrace/chassis/validation';
 import { InventoryService } from '@millrace/gen/millrace/inventory/v1/inventory_pb.js';
 import { OrderService } from '@millrace/gen/millrace/order/v1/order_pb.js';
@@ -25,8 +25,12 @@ import { createWatchOrder } from './watch-order.ts';
 /** Look-ups before the service says that it is ready: the first ones cost many times what the later ones do. */
 const WARM_UP_ROUNDS = 200;
 
-/** Without neighbours of its own it calls those that its environment names. */
 export async function startOrder(env: Env, signal: AbortSignal, given?: Neighbours): Promise<Running> {
+  return runService(defineOrder(env, given), signal);
+}
+
+/** Without neighbours given it calls those that its environment names. */
+export function defineOrder(env: Env, given?: Neighbours): ServiceDefinition {
   const config = readOrderConfig(env);
   const log = createLog('order', config.LOG_LEVEL);
   const db = openDatabase(config.DATABASE_URL, log);
@@ -43,21 +47,18 @@ export async function startOrder(env: Env, signal: AbortSignal, given?: Neighbou
   const placeOrder = createPlaceOrder({ db, neighbours, paymentWindowMs: config.ORDER_PAYMENT_WINDOW, holdGraceMs: config.ORDER_HOLD_GRACE });
   const watchOrder = createWatchOrder({ getOrder, changes });
 
-  return runService(
-    {
-      name: 'order', config, log, db,
-      services: [OrderService],
-      routes: orderRoutes({ db, prisma, record, placeOrder, getOrder, watchOrder }),
-      reactions: orderReactions(record),
-      loops: [expireOrders(db, record, log)],
-      async warmUp() {
-        warmUpValidation([OrderService]);
-        for (let i = 0; i < WARM_UP_ROUNDS; i += 1) await findPlaced(db, [{ placedBy: '', requestId: '' }]);
-      },
-      close: () => prisma.$disconnect(),
+  return {
+    name: 'order', config, log, db,
+    services: [OrderService],
+    routes: orderRoutes({ db, prisma, record, placeOrder, getOrder, watchOrder }),
+    reactions: orderReactions(record),
+    loops: [expireOrders(db, record, log)],
+    async warmUp() {
+      warmUpValidation([OrderService]);
+      for (let i = 0; i < WARM_UP_ROUNDS; i += 1) await findPlaced(db, [{ placedBy: '', requestId: '' }]);
     },
-    signal,
-  );
+    close: () => prisma.$disconnect(),
+  };
 }
 
 if (import.meta.main) await runProcess(startOrder);

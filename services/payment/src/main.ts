@@ -5,7 +5,7 @@ import { openDatabase } from '@millrace/chassis/db';
 import { createLog } from '@millrace/chassis/log';
 import { createRunner } from '@millrace/chassis/loop';
 import { runProcess } from '@millrace/chassis/process';
-import { runService, type Running } from '@millrace/chassis/service';
+import { runService, type Running, type ServiceDefinition } from '@millrace/chassis/service';
 import { PaymentService } from '@millrace/gen/millrace/payment/v1/payment_pb.js';
 import { PrismaClient } from '@millrace/gen/prisma/payment/client.ts';
 import { createAdvance } from './advance-payment.ts';
@@ -28,6 +28,10 @@ const POLL_MS = 250;
 const SETTLING = { name: 'settle', lanes: 2, max: 100, queueLimit: 5_000 };
 
 export async function startPayment(env: Env, signal: AbortSignal): Promise<Running> {
+  return runService(definePayment(env), signal);
+}
+
+export function definePayment(env: Env): ServiceDefinition {
   const config = readPaymentConfig(env);
   const log = createLog('payment', config.LOG_LEVEL);
   const db = openDatabase(config.DATABASE_URL, log);
@@ -44,22 +48,19 @@ export async function startPayment(env: Env, signal: AbortSignal): Promise<Runni
   });
   const reconcile = createReconcile(db, provider, log, wake);
 
-  return runService(
-    {
-      name: 'payment', config, log, db,
-      services: [PaymentService],
-      routes: paymentRoutes({ db, log, prisma, advance, reconcile, wake }),
-      reactions: paymentReactions(wake),
-      loops: [runner, reconcileLoop(reconcile, db, log, config.RECONCILE_INTERVAL)],
-      http: { '/webhooks/stripe': stripeWebhook(provider, createTakeWebhook(db, log, wake), log) },
-      warmUp: async () => void (await prisma.payment.findFirst({ where: { orderId: '' } })),
-      async close() {
-        provider.close();
-        await prisma.$disconnect();
-      },
+  return {
+    name: 'payment', config, log, db,
+    services: [PaymentService],
+    routes: paymentRoutes({ db, log, prisma, advance, reconcile, wake }),
+    reactions: paymentReactions(wake),
+    loops: [runner, reconcileLoop(reconcile, db, log, config.RECONCILE_INTERVAL)],
+    http: { '/webhooks/stripe': stripeWebhook(provider, createTakeWebhook(db, log, wake), log) },
+    warmUp: async () => void (await prisma.payment.findFirst({ where: { orderId: '' } })),
+    async close() {
+      provider.close();
+      await prisma.$disconnect();
     },
-    signal,
-  );
+  };
 }
 
 if (import.meta.main) await runProcess(startPayment);

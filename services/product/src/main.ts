@@ -1,12 +1,13 @@
 // The composition root of product: the catalogue, what is sold and for how much.
 import { readProductConfig } from './config.ts';
-import { productRoutes } from './rpc.ts';
+import { productCalls } from './rpc.ts';
 import { batchGet } from './store.ts';
+import type { ServiceImpl } from '@connectrpc/connect';
 import type { Env } from '@millrace/chassis/config';
 import { openDatabase } from '@millrace/chassis/db';
 import { createLog } from '@millrace/chassis/log';
 import { runProcess } from '@millrace/chassis/process';
-import { runService, type Running } from '@millrace/chassis/service';
+import { runService, type Running, type ServiceDefinition } from '@millrace/chassis/service';
 import { ProductService } from '@millrace/gen/millrace/product/v1/product_pb.js';
 import { PrismaClient } from '@millrace/gen/prisma/product/client.ts';
 
@@ -14,23 +15,26 @@ import { PrismaClient } from '@millrace/gen/prisma/product/client.ts';
 const WARM_UP_ROUNDS = 200;
 
 export async function startProduct(env: Env, signal: AbortSignal): Promise<Running> {
+  return runService(defineProduct(env), signal);
+}
+
+export function defineProduct(env: Env): ServiceDefinition & { calls: ServiceImpl<typeof ProductService> } {
   const config = readProductConfig(env);
   const log = createLog('product', config.LOG_LEVEL);
   const db = openDatabase(config.DATABASE_URL, log);
   const prisma = new PrismaClient({ adapter: db.prismaAdapter() });
-  return runService(
-    {
-      name: 'product', config, log, db,
-      services: [ProductService],
-      routes: productRoutes(db, prisma),
-      reactions: [],
-      async warmUp() {
-        for (let i = 0; i < WARM_UP_ROUNDS; i += 1) await batchGet(db, ['']);
-      },
-      close: () => prisma.$disconnect(),
+  const calls = productCalls(db, prisma);
+  return {
+    name: 'product', config, log, db,
+    services: [ProductService],
+    routes: (router) => router.service(ProductService, calls),
+    calls,
+    reactions: [],
+    async warmUp() {
+      for (let i = 0; i < WARM_UP_ROUNDS; i += 1) await batchGet(db, ['']);
     },
-    signal,
-  );
+    close: () => prisma.$disconnect(),
+  };
 }
 
 if (import.meta.main) await runProcess(startProduct);

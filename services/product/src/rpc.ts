@@ -1,7 +1,7 @@
 // ProductService on the wire: translates, and runs each change once per request id.
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
-import type { ConnectRouter } from '@connectrpc/connect';
+import type { ServiceImpl } from '@connectrpc/connect';
 import type { Database } from '@millrace/chassis/db';
 import { errorInfo } from '@millrace/chassis/errors';
 import { createOnce } from '@millrace/chassis/requests';
@@ -16,39 +16,38 @@ import { completeDetails, maskedChanges, ProductNotFoundError, type Details, typ
 import { batchGet } from './store.ts';
 import { updateProduct } from './update-product.ts';
 
-export function productRoutes(db: Database, prisma: PrismaClient): (router: ConnectRouter) => void {
+export function productCalls(db: Database, prisma: PrismaClient): ServiceImpl<typeof ProductService> {
   const { method } = ProductService;
   const once = createOnce(db);
 
-  return (router) =>
-    router.service(ProductService, {
-      createProduct: (request, context) =>
-        once(method.createProduct, request, context, async (tx) => {
-          const { sku, details } = readProduct(request.product);
-          return { product: productMessage(await createProduct(tx, sku, completeDetails(details), request)) };
-        }),
-      updateProduct: (request, context) =>
-        once(method.updateProduct, request, context, async (tx) => {
-          const { sku, details, revision } = readProduct(request.product);
-          const changes = maskedChanges(details, request.updateMask?.paths ?? []);
-          return { product: productMessage(await updateProduct(tx, sku, changes, revision)) };
-        }),
-      deleteProduct: (request, context) =>
-        once(method.deleteProduct, request, context, async (tx) => ({ product: productMessage(await archiveProduct(tx, request.sku)) })),
-      async getProduct({ sku }) {
-        const [product] = await batchGet(db, [sku]);
-        if (product === undefined) throw new ProductNotFoundError(sku);
-        return { product: productMessage(product) };
-      },
-      async batchGetProducts({ skus }) {
-        return { products: (await batchGet(db, skus)).map(productMessage) };
-      },
-      async listProducts(request) {
-        const page = await listProducts(prisma, request);
-        return { products: page.products.map(productMessage), nextPageToken: page.nextPageToken };
-      },
-      importProducts: (requests) => importProducts(db, readRows(requests)),
-    });
+  return {
+    createProduct: (request, context) =>
+      once(method.createProduct, request, context, async (tx) => {
+        const { sku, details } = readProduct(request.product);
+        return { product: productMessage(await createProduct(tx, sku, completeDetails(details), request)) };
+      }),
+    updateProduct: (request, context) =>
+      once(method.updateProduct, request, context, async (tx) => {
+        const { sku, details, revision } = readProduct(request.product);
+        const changes = maskedChanges(details, request.updateMask?.paths ?? []);
+        return { product: productMessage(await updateProduct(tx, sku, changes, revision)) };
+      }),
+    deleteProduct: (request, context) =>
+      once(method.deleteProduct, request, context, async (tx) => ({ product: productMessage(await archiveProduct(tx, request.sku)) })),
+    async getProduct({ sku }) {
+      const [product] = await batchGet(db, [sku]);
+      if (product === undefined) throw new ProductNotFoundError(sku);
+      return { product: productMessage(product) };
+    },
+    async batchGetProducts({ skus }) {
+      return { products: (await batchGet(db, skus)).map(productMessage) };
+    },
+    async listProducts(request) {
+      const page = await listProducts(prisma, request);
+      return { products: page.products.map(productMessage), nextPageToken: page.nextPageToken };
+    },
+    importProducts: (requests) => importProducts(db, readRows(requests)),
+  };
 }
 
 /** One bad row must not end an import, so each is checked here. */
