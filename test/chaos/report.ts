@@ -4,6 +4,17 @@ import type { Result } from './run.ts';
 export type SabotageResult = { name: string; title: string; caughtBy: string[]; experiments: string[] };
 
 const INVARIANTS = ['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I7', 'I8', 'I9', 'I10', 'I11', 'I12', 'I13', 'I14', 'I15', 'I16'];
+const INTRODUCTION = `# Chaos: what was broken, and what held
+
+\`npm run chaos -- --experiment E6,E14 --seed 7\` starts the whole system in a throw-away home and breaks it on purpose: real processes through the
+launcher, a TCP proxy of our own on the way to Postgres, NATS, inventory and the providers, the sandbox's faults, signals. Meanwhile a load
+generator buys, cancels and refunds, and writes every request down before it is sent and after it is answered. When the fault is over, every
+request of unknown outcome is asked again with the same request id; when nothing moves any more, the auditor (\`millrace audit\`) computes all
+invariants over the five databases, the streams and the provider's records. A fault that was not seen to happen (count 0) is no test.
+\`--seeds 20\` repeats all that with 20 seeds, \`--short\` takes half a minute where the full form takes minutes, \`--sabotage all\` runs builds that
+are broken on purpose and must be caught. \`--markdown docs/chaos.md\` writes this page. \`CHAOS_KEEP=1\` keeps the homes, with all logs.
+The short form for every change is \`test/journey/chaos.int.test.ts\`.
+`;
 const LIMITS = [
   'Processes are killed, not machines: what the disk had not yet written is never lost here. `sync_interval: always` and fsync are taken at their word.',
   'A mail whose acceptance was lost on the wire is looked up before it is sent again; a provider whose search lags for longer than its own promise could still be asked twice.',
@@ -16,6 +27,7 @@ const LIMITS = [
 /** The three tables, as Markdown. */
 export function markdown(results: readonly Result[], sabotages: readonly SabotageResult[]): string {
   return [
+    INTRODUCTION,
     '## Experiments',
     '',
     '| experiment | fault seen (count) | operations | acknowledged | unknown | violations | settle p50 / max | quiet after | goodput / control | seeds |',
