@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { constants, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2';
 import { type Frames, createFrames } from './frames.ts';
 import { outwardHeaders } from './headers.ts';
-import { type Req, type Res, endRequest, isBroken, setHeaders } from './http.ts';
+import { type Req, type Res, endRequest, isBroken, isGone, setHeaders } from './http.ts';
 
 export type Exchange = {
   req: Req;
@@ -48,6 +48,7 @@ export function forward({ req, res, upstream, body, cancel, deadlineMs, stopping
   res.once('close', onGone);
   stopping?.addEventListener('abort', onStop);
 
+  if (isGone(req)) onGone();
   if (!body) pumpIn(req, upstream);
   else if (body.length > 0) upstream.end(body);
   pumpOut(req, res, upstream, progress, end);

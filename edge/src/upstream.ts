@@ -3,10 +3,12 @@ import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream, ty
 import { backoff } from '@millrace/chassis/backoff';
 import type { Log } from '@millrace/chassis/log';
 
-/** A neighbour that doesn't take a connection within this is down. */
-const CONNECT_MS = 2_000;
+/** A neighbour that doesn't take a connection, and say so, within this is down. */
+const CONNECT_MS = 3_000;
 /** Pauses between tries: a restarted service is found within two seconds. */
 const PAUSE = { baseMs: 50, maxMs: 2_000 };
+/** How long calls wait for a service that is away, counted from the moment it went: that of a restart. Later ones fail at once. */
+const PATIENCE_MS = 3_000;
 /** A peer that stopped or vanished shows by unanswered pings only. */
 const PING_EVERY_MS = 5_000;
 const PING_ANSWER_MS = 5_000;
@@ -17,6 +19,8 @@ export type Upstream = {
   name: string;
   /** A stream, or the milliseconds until the next try to connect. */
   request(headers: OutgoingHttpHeaders, options?: { endStream?: boolean; signal?: AbortSignal }): ClientHttp2Stream | number;
+  /** Waits a moment for a service that has just gone; false when it has been away for longer. */
+  comesBack(): Promise<boolean>;
   close(): void;
 };
 
@@ -24,6 +28,8 @@ export function createUpstream({ name, url, log }: { name: string; url: string; 
   let session: ClientHttp2Session | undefined;
   let pausedUntil = 0;
   let failures = 0;
+  let awaySince = 0;
+  const waiting = new Set<(back: boolean) => void>();
   let retry: NodeJS.Timeout | undefined;
   let closed = false;
 
@@ -32,12 +38,14 @@ export function createUpstream({ name, url, log }: { name: string; url: string; 
     const connecting = setTimeout(() => opened.destroy(new Error(`no connection within ${CONNECT_MS} ms`)), CONNECT_MS);
     let pinging: NodeJS.Timeout | undefined;
     let stood = false;
-    opened.once('connect', () => {
+    // Its first word; the connection alone may be the kernel's doing.
+    opened.once('remoteSettings', () => {
       stood = true;
       clearTimeout(connecting);
       if (failures > 0) log.info({ upstream: name, failures }, 'service is back');
       failures = 0;
       pinging = keepChecking(opened);
+      for (const tell of waiting) tell(true);
     });
     // The service is stopping: it finishes what it has, new calls need a new session.
     opened.once('goaway', () => forget(opened));
@@ -45,7 +53,9 @@ export function createUpstream({ name, url, log }: { name: string; url: string; 
       // The end of one that stood says nothing about the next, which is made at once.
       if (stood) return log.warn({ upstream: name, err: error }, 'connection to a service was lost');
       failures += 1;
-      if (failures === 1) log.warn({ upstream: name, err: error }, 'service can not be reached');
+      if (failures > 1) return;
+      awaySince = performance.now();
+      log.warn({ upstream: name, err: error }, 'service can not be reached');
     });
     opened.once('close', () => {
       clearTimeout(connecting);
@@ -77,8 +87,22 @@ export function createUpstream({ name, url, log }: { name: string; url: string; 
       // Calls made before the connection stands wait in the session; if it fails, they fail with it.
       return session.request(headers, options);
     },
+    comesBack() {
+      const left = awaySince + PATIENCE_MS - performance.now();
+      if (closed || failures === 0 || left <= 0) return Promise.resolve(!closed && failures === 0);
+      return new Promise((resolve) => {
+        const tell = (back: boolean) => {
+          clearTimeout(timer);
+          waiting.delete(tell);
+          resolve(back);
+        };
+        const timer = setTimeout(tell, left, false);
+        waiting.add(tell);
+      });
+    },
     close() {
       closed = true;
+      for (const tell of waiting) tell(false);
       clearTimeout(retry);
       session?.close();
     },

@@ -102,7 +102,7 @@ describe('a service that is away', () => {
 
   test('health says so, service by service', async () => {
     const health = createClient(Health, transports.gRPC(house.url));
-    expect((await health.check({})).status).toBe(Status.SERVING);
+    await until(async () => (await health.check({})).status === Status.SERVING, 'all are serving');
     await house.stopOrder();
     await until(async () => (await health.check({ service: OrderService.typeName })).status === Status.NOT_SERVING, 'order is not serving');
     expect((await health.check({ service: ProductService.typeName })).status).toBe(Status.SERVING);
