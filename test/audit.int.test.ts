@@ -158,7 +158,7 @@ describe('sabotage', () => {
       [`DELETE FROM notification WHERE notification_id = 'ntf_x'`], ['I9']],
     ['a forgotten event', 'notification', ['CREATE TABLE kept AS SELECT * FROM inbox LIMIT 1', 'DELETE FROM inbox WHERE event_id IN (SELECT event_id FROM kept)'],
       ['INSERT INTO inbox SELECT * FROM kept', 'DROP TABLE kept'], ['I11']],
-    ['an event taken back', 'payment', ['CREATE TABLE kept AS SELECT * FROM outbox WHERE aggregate_id = '{shipped}' AND type LIKE '%PaymentSucceeded'', 'DELETE FROM outbox WHERE event_id IN (SELECT event_id FROM kept)'],
+    ['an event taken back', 'payment', [`CREATE TABLE kept AS SELECT * FROM outbox WHERE aggregate_id = '{shipped}' AND type LIKE '%PaymentSucceeded'`, 'DELETE FROM outbox WHERE event_id IN (SELECT event_id FROM kept)'],
       ['INSERT INTO outbox SELECT * FROM kept', 'DROP TABLE kept'], ['I10', 'I12', 'I13']],
     ['a version told twice', 'order', [`UPDATE outbox SET aggregate_version = 1 WHERE aggregate_id = '{shipped}' AND type LIKE '%OrderFulfilled'`],
       [`UPDATE outbox SET aggregate_version = (SELECT version FROM orders WHERE order_id = '{shipped}') WHERE aggregate_id = '{shipped}' AND type LIKE '%OrderFulfilled'`], ['I12']],
