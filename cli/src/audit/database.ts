@@ -24,6 +24,8 @@ export class SourceAwayError extends Error {
 const CONNECT_MS = 5_000;
 /** The largest single statement over a million orders takes some ten seconds. */
 const STATEMENT_MS = 120_000;
+/** Side by side, the one that is ahead waits for the others. */
+const IDLE_MS = 600_000;
 /** Rows in a batch: about a megabyte. */
 const BATCH = 5_000;
 /** Rows of `few`; whoever has more has something else to read first. */
@@ -37,7 +39,7 @@ export function openDatabase(source: Source, url: string | undefined): Database 
     try {
       client = await connect(url);
       // The whole answer is wanted: without this the planner walks an index in random order to have the first row soon.
-      await client.query(`BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL cursor_tuple_fraction = 1; SET LOCAL work_mem = '${WORK_MEM}'; SET LOCAL jit = off`);
+      await client.query(`BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL cursor_tuple_fraction = 1; SET LOCAL work_mem = '${WORK_MEM}'; SET LOCAL jit = off; SET LOCAL idle_in_transaction_session_timeout = ${IDLE_MS}`);
       await client.query(`DECLARE audited NO SCROLL CURSOR FOR ${sql}`, values);
       const fetch = { text: `FETCH ${BATCH} FROM audited`, rowMode: 'array' as const, types: AS_TEXT };
       let next = fetchFrom(client, fetch);
