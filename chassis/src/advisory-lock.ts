@@ -23,15 +23,18 @@ export function advisoryLock(db: Database, name: string): AdvisoryLock {
     async hold() {
       if (held === undefined) {
         const client = await db.pool.connect();
-        const { rows } = await client.query(sql`SELECT pg_try_advisory_lock(hashtext(${name})) AS locked`);
-        if (rows[0]?.locked !== true) {
+        // A connection that dies says so more than once, and while it is lent nobody else listens.
+        const onError = (error: Error) => {
+          if (held === client) drop(error);
+        };
+        client.on('error', onError);
+        const locked = await tryLock(client, name);
+        if (!locked) {
+          client.off('error', onError);
           client.release();
           return undefined;
         }
         held = client;
-        client.once('error', (error) => {
-          if (held === client) drop(error);
-        });
       }
       const client = held;
       return {
@@ -47,4 +50,15 @@ export function advisoryLock(db: Database, name: string): AdvisoryLock {
     },
     release: () => drop(),
   };
+}
+
+async function tryLock(client: pg.PoolClient, name: string): Promise<boolean> {
+  try {
+    const { rows } = await client.query(sql`SELECT pg_try_advisory_lock(hashtext(${name})) AS locked`);
+    return rows[0]?.locked === true;
+  } catch (error) {
+    // Not given back, it would be missing from the pool for ever.
+    client.release(error as Error);
+    throw error;
+  }
 }
