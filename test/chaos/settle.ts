@@ -35,7 +35,7 @@ async function movingThings(system: System): Promise<string[]> {
     rows(system, 'order', 'unpaid orders', `SELECT order_id AS id FROM orders WHERE state = 'PENDING_PAYMENT' AND (payment_state NOT IN ('FAILED', 'ACTION_REQUIRED') AND payment_method <> '' OR due_time < now())`),
     rows(system, 'order', 'open refunds', "SELECT order_id AS id FROM orders WHERE refund_pending > 0 OR payment_state = 'REFUND_PENDING'"),
     rows(system, 'order', 'orders confirmed without a sale', "SELECT order_id AS id FROM orders WHERE state = 'CONFIRMED' AND NOT stock_committed"),
-    rows(system, 'payment', 'payments under way', 'SELECT order_id AS id FROM payment WHERE asking OR refund_pending > 0'),
+    rows(system, 'payment', 'payments under way', 'SELECT order_id AS id FROM payment WHERE asking AND next_attempt_time IS NOT NULL AND state NOT IN (\'FAILED\', \'REQUIRES_ACTION\') OR refund_pending > 0'),
     rows(system, 'inventory', 'holds past their end', "SELECT order_id AS id FROM reservation WHERE state = 'HELD' AND hold_until < now()"),
     rows(system, 'notification', 'unsent messages', `SELECT notification_id AS id FROM notification WHERE state = 'pending' AND due_time < ${SOON}`),
     consumers(system).then((all) => all.filter(({ waiting }) => waiting > 0).map(({ stream, service, waiting }) => `${waiting} of ${stream} unheard by ${service}`)),
