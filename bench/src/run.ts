@@ -47,7 +47,7 @@ const AFTERWARDS = hearing('ORDERS', 'payment', 'notification');
 
 export async function runOn(system: System, flags: Flags, say: (line: string) => void): Promise<Results> {
   const { runtime, adminUrl, setupUrl, together } = system;
-  const ms = flags.quick ? 1_200 : 4_000;
+  const ms = flags.quick ? 1_200 : 3_000;
   const [edge, order] = [runtime.edge, runtime.services.order];
   const token = runtime.tokens.service;
   const asks = (name: Flags['cases'][number]) => flags.cases.includes(name);

@@ -33,7 +33,7 @@ export type System = {
 export async function startSystem({ together }: { together: boolean }): Promise<System> {
   const home = mkdtempSync(path.join(tmpdir(), 'millrace-bench-'));
   const base = await freePortBase();
-  const ports = portPlan(base);
+  const ports = portPlan(base, together);
   const env = { ...process.env, MILLRACE_HOME: home, MILLRACE_PORT_BASE: String(base), EDGE_RATE_LIMIT: NO_RATE_LIMIT, ORDER_PAYMENT_WINDOW: PAYMENT_WINDOW, LOG_LEVEL: process.env.LOG_LEVEL ?? 'info' };
   const launcher = spawn(process.execPath, ['local/src/main.ts', '--seed', '0', ...(together ? ['--together'] : [])], { cwd: ROOT, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
