@@ -39,7 +39,7 @@ const BASKET = { prefix: 'spread', skus: SKUS, lines: 3 };
 const HOT_STOCK = 1_000_000_000;
 const SCRATCH_PASSWORD = 'scratch';
 const UNDERWAY = 600;
-const SETTLED_MS = 120_000;
+const SETTLED_MS = 300_000;
 
 const hearing = (stream: string, ...services: string[]): Consumer[] => CONSUMERS.filter((consumer) => consumer.stream === stream && services.includes(consumer.service));
 /** What begins when an order was placed: held while placing itself is measured. */
@@ -156,7 +156,7 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
   /** What hears of payments is held while orders are paid, then let go one after the other. */
   async function drainAfterPayment(drained: Record<string, number>): Promise<void> {
     say('consumers');
-    const calls = flags.quick ? 1_000 : 5_000;
+    const calls = flags.quick ? 1_000 : 3_000;
     const held = [...hearing('PAYMENTS', 'order', 'inventory', 'notification'), ...hearing('INVENTORY', 'order')];
     await broker.hold(held);
     const { done } = await place({ url: edge, ...SPREAD, calls, paymentMethod: 'pm_card_visa' });
@@ -168,7 +168,7 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
 
   async function importCatalogue(drained: Record<string, number>): Promise<void> {
     say('import');
-    const count = flags.quick ? 3_000 : 20_000;
+    const count = flags.quick ? 3_000 : 10_000;
     const consumers = hearing('PRODUCTS', 'inventory');
     await broker.hold(consumers);
     await take('import', () => measure(system, loader, { kind: 'import', url: edge, token: runtime.tokens.admin, prefix: 'imported', from: 0, count, stock: 10 }));
