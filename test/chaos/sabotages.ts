@@ -28,6 +28,9 @@ export const SABOTAGES: readonly Sabotage[] = [
     title: 'a new idempotency key for every call of the provider, and no look before the next',
     patches: [
       { file: 'services/payment/src/stripe.ts', from: 'const once = { idempotencyKey: idempotencyKey(step, payment) };', to: 'const once = { idempotencyKey: crypto.randomUUID() }; void idempotencyKey;' },
+      // With the look alone in place the random key does no harm: the two are each other's second line.
+      { file: 'services/payment/src/payment.ts', from: "if (payment.asking) return { do: 'find' };", to: '' },
+      { file: 'services/payment/src/payment.ts', from: "if (payment.asking) return { do: 'look_up' };", to: '' },
     ],
     experiments: ['E14'],
   },
@@ -45,7 +48,7 @@ export const SABOTAGES: readonly Sabotage[] = [
     name: 'unlocked-stock',
     title: 'stock is read, changed and written without a lock',
     patches: [{ file: 'services/inventory/src/store.ts', from: 'FROM stock WHERE sku = ANY(${skus}) ORDER BY sku FOR UPDATE`', to: 'FROM stock WHERE sku = ANY(${skus}) ORDER BY sku`' }],
-    experiments: ['E27', 'E6'],
+    experiments: ['E6'],
   },
 ];
 
