@@ -2,6 +2,7 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { ViolationsSchema } from '@millrace/gen/buf/validate/validate_pb.js';
 import { ErrorInfoSchema, RetryInfoSchema } from '@millrace/gen/google/rpc/error_details_pb.js';
+import { showMoney } from './values.ts';
 
 export const EXIT = { ok: 0, refused: 1, usage: 2, unreachable: 3 } as const;
 
@@ -13,11 +14,11 @@ const WORDS: Record<string, (metadata: Record<string, string>, message: string) 
   UNKNOWN_SKU: ({ sku }) => `There is no product ${sku}.`,
   PRODUCT_ARCHIVED: ({ sku }) => `The product ${sku} is archived and can't be ordered.`,
   SKU_EXISTS: ({ sku }) => `There is a product ${sku} already.`,
-  PRICE_CHANGED: (_, message) => `The price is not the expected one: ${message}.`,
-  ILLEGAL_TRANSITION: ({ state }, message) => (state ? `That can't be done in the state ${state}: ${message}.` : message),
+  PRICE_CHANGED: ({ actual, expected, currency }) => `The total is ${amount(actual, currency)} now, not ${amount(expected, currency)}.`,
+  ILLEGAL_TRANSITION: (_, message) => `That can't be done now: ${message}.`,
   REVISION_CONFLICT: ({ revision }) => `Somebody else changed it meanwhile: its revision is ${revision} now.`,
   REQUEST_ID_REUSED: ({ request_id: id }) => `The request id ${id} was used before, for something else.`,
-  REFUND_TOO_LARGE: ({ refundable, currency }) => `That is more than is left to refund (${refundable} ${currency}, in the smallest unit).`,
+  REFUND_TOO_LARGE: ({ refundable, currency }) => `That is more than is left to refund: ${amount(refundable, currency)}.`,
   STOCK_BELOW_RESERVED: ({ sku, on_hand: onHand, reserved }) => `Of ${sku} there are ${onHand}, and ${reserved} of them are held for orders: less can't be left.`,
   UNAUTHENTICATED: (_, message) => `The token was not accepted: ${message}.`,
   PERMISSION_DENIED: () => 'This token may not do that.',
@@ -53,6 +54,11 @@ export function describe(problem: Problem): string {
   for (const [name, value] of Object.entries(problem.metadata)) lines.push(`  ${name}: ${value}`);
   if (problem.retryAfterMs !== undefined) lines.push(`  worth another try in ${Math.max(1, Math.round(problem.retryAfterMs / 1_000))} s`);
   return lines.join('\n');
+}
+
+// Metadata has amounts in the smallest unit.
+function amount(minorUnits: string | undefined, currencyCode: string | undefined): string {
+  return /^-?\d+$/.test(minorUnits ?? '') && currencyCode ? showMoney({ minorUnits: BigInt(minorUnits ?? 0), currencyCode }) : 'another amount';
 }
 
 // A server that is killed in the middle of a call shows as "canceled".

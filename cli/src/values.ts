@@ -18,7 +18,7 @@ export function readMoney(text: string, what: string): Amount {
   return { currencyCode, minorUnits: BigInt(whole + fraction.padEnd(digits, '0')) };
 }
 
-export function showMoney(money: Money | undefined): string {
+export function showMoney(money: Pick<Money, keyof Amount> | undefined): string {
   if (!money) return '';
   const digits = fractionDigits(money.currencyCode);
   const sign = money.minorUnits < 0n ? '-' : '';

@@ -101,7 +101,7 @@ function showProduct(out: Output, one: Product | undefined): void {
       state: showEnum(ProductStateSchema, one.state),
       description: one.description,
       image: one.imageUrl,
-      ...Object.fromEntries(Object.entries(one.attributes).map(([name, value]) => [`  ${name}`, value])),
+      ...Object.fromEntries(Object.entries(one.attributes).map(([name, value]) => [`attribute ${name}`, value])),
       revision: one.revision,
       changed: showTime(one.updateTime),
     }),
