@@ -9,6 +9,8 @@ import { type Report, toMarkdown, toText } from './report.ts';
 import { type Results, runOn } from './run.ts';
 import { ROOT, startSystem } from './system.ts';
 
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+
 export async function bench(flags: Flags, say: (line: string) => void): Promise<Report> {
   const begun = Date.now();
   const apart = await runOne(flags, false, say);
@@ -20,9 +22,13 @@ export async function bench(flags: Flags, say: (line: string) => void): Promise<
 async function runOne(flags: Flags, together: boolean, say: (line: string) => void): Promise<Results> {
   say(together ? 'starting all services in one process' : 'starting the system');
   const system = await startSystem({ together });
+  // The system has a process group of its own, and would outlive us.
+  const interrupted = (name: NodeJS.Signals) => void system.stop().finally(() => process.exit(name === 'SIGINT' ? 130 : 143));
+  for (const name of SIGNALS) process.once(name, interrupted);
   try {
     return await runOn(system, flags, say);
   } finally {
+    for (const name of SIGNALS) process.off(name, interrupted);
     await system.stop();
   }
 }
