@@ -28,9 +28,12 @@ export function createIdCollector() {
   };
 }
 
+/** 0 when it is no UUID. */
 export function idOf(uuid: string): bigint {
-  const hex = uuid.replaceAll('-', '').slice(0, 16);
-  return /^[0-9a-f]{16}$/i.test(hex) ? BigInt(`0x${hex}`) : 0n;
+  if (uuid.length !== 36) return 0n;
+  const high = Number(`0x${uuid.slice(0, 8)}`);
+  const low = Number(`0x${uuid.slice(9, 13)}${uuid.slice(14, 18)}`);
+  return Number.isNaN(high + low) ? 0n : (BigInt(high) << 32n) | BigInt(low);
 }
 
 /** The lowest and the highest UUID that begin like this. */

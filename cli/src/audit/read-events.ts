@@ -122,8 +122,8 @@ async function tooNear(streams: Streams, stream: string, { since }: Window, copi
   await streams.read(stream, since, (id, _time, stored) => {
     const key = idOf(id);
     if (!copies.has(key)) return;
-    if (stored - (last.get(key) ?? -Infinity) < DEDUPE_WINDOW_MS) near.push(id);
-    last.set(key, stored);
+    if (stored() - (last.get(key) ?? -Infinity) < DEDUPE_WINDOW_MS) near.push(id);
+    last.set(key, stored());
   });
   return near;
 }

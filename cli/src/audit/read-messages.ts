@@ -1,5 +1,5 @@
 // Reads the messages of each (order, kind, channel) as notification has them and as the providers have taken them.
-import { keyed, mergeByKey, sortedLines } from './merge.ts';
+import { flat, keyed, mergeByKey, sortedLines } from './merge.ts';
 import { judgeMessage } from './messages.ts';
 import { messageRows } from './provider.ts';
 import type { Tally } from './report.ts';
@@ -19,7 +19,7 @@ export async function checkMessages({ window, databases, sandbox, have }: World,
   for (const source of ['mails', 'texts'] as const) {
     if (sandbox === undefined || !have.has(source)) continue;
     channels.add(source === 'mails' ? 'email' : 'sms');
-    for await (const { time, key } of messageRows(sandbox, source)) lines.push(`${key} ${isYoung(time, window) ? 't' : 'f'}`);
+    for await (const { time, key } of messageRows(sandbox, source)) lines.push(flat(`${key} ${isYoung(time, window) ? 't' : 'f'}`));
   }
   await mergeByKey(
     {

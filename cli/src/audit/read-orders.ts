@@ -1,5 +1,5 @@
 // Reads orders, payments, reservations, messages and the provider's records side by side, by order id, and judges each order.
-import { type Keyed, keyed, mergeByKey, sortedLines } from './merge.ts';
+import { type Keyed, flat, keyed, mergeByKey, sortedLines } from './merge.ts';
 import { KINDS, buyerWasTold } from './messages.ts';
 import { booksAgree, moneyIsRight, paidIsServed } from './money.ts';
 import { type LedgerRow, type MessagesRow, type OrderFacts, type OrderRow, type PaymentRow, type ReservationRow, type Scope, isMoving, isPaid } from './order-facts.ts';
@@ -67,7 +67,7 @@ async function ledgerLines(provider: NonNullable<World['provider']>, window: Win
   let strangers = 0;
   for await (const { time, type, orderId, amount, currency, intent } of moneyRows(provider, window.since)) {
     if (orderId === '') strangers += 1;
-    else lines.push(`${oneWord(orderId)} ${type} ${amount} ${currency} ${intent} ${isYoung(time, window) ? 't' : 'f'}`);
+    else lines.push(flat(`${oneWord(orderId)} ${type} ${amount} ${currency} ${intent} ${isYoung(time, window) ? 't' : 'f'}`));
   }
   if (strangers > 0) tally.note('I4', `${strangers} records of the provider name no order; they are not ours to judge`);
   return lines;

@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { SourceAwayError } from './database.ts';
-import { keyed, mergeByKey, sortedLines } from './merge.ts';
+import { flat, keyed, mergeByKey, sortedLines } from './merge.ts';
 import { judgeRequest, readJournalLine } from './orders.ts';
 import { oneWord } from './provider.ts';
 import type { Tally } from './report.ts';
@@ -30,7 +30,7 @@ async function checkJournal(journal: string, since: string, database: World['dat
   for await (const line of linesOf(journal)) {
     if (line.trim() === '') continue;
     const entry = readJournalLine(line);
-    if (entry) lines.push(`${oneWord(entry.requestId)} ${entry.outcome} ${entry.orderId}`);
+    if (entry) lines.push(flat(`${oneWord(entry.requestId)} ${entry.outcome} ${entry.orderId}`));
     else unreadable += 1;
   }
   // The writer may have been killed in the middle of its last line.

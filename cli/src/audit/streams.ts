@@ -1,32 +1,32 @@
 // Reads the ids of all events in a stream, through a consumer of the auditor's own that leaves nothing behind.
-import { DeliverPolicy, type JsMsg, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { DeliverPolicy, type JsMsg, jetstream } from '@nats-io/jetstream';
 import { type NatsConnection, connect } from '@nats-io/transport-node';
 import { SourceAwayError } from './database.ts';
 
-const CONNECT_MS = 5_000;
+/** A machine under load may take seconds to answer; one that is away mostly refuses at once. */
+const CONNECT_MS = 15_000;
 /** Messages asked for at a time; headers only, so about a kilobyte each. */
 const PULL = 5_000;
 /** A stream that sends nothing for so long has stopped. */
 const IDLE_MS = 15_000;
+const WATCH_EVERY = 100;
 
-/** An event's id, when it was said, and when the stream got it, in milliseconds. */
-type Each = (id: string, time: string, stored: number) => void;
+/** An event's id, when it was said, and when the stream got it, in milliseconds: asked for, because to know it costs. */
+type Each = (id: string, time: string, stored: () => number) => void;
 export type Streams = { read(stream: string, since: Date | undefined, each: Each): Promise<void>; close(): Promise<void> };
 
 export async function openStreams(url: string): Promise<Streams> {
   const connection = await open(url);
-  const manager = await jetstreamManager(connection);
   return {
     async read(stream, since, each) {
       try {
-        const { state } = await manager.streams.info(stream);
-        const end = state.last_seq;
-        if (state.messages === 0) return;
         const consumer = await jetstream(connection).consumers.get(stream, {
           headers_only: true,
           ...(since ? { deliver_policy: DeliverPolicy.StartTime, opt_start_time: since.toISOString() } : { deliver_policy: DeliverPolicy.All }),
         });
-        if ((await consumer.info()).num_pending > 0) await readTo(consumer, end, each);
+        // What comes later is left out.
+        const { num_pending: count } = await consumer.info();
+        if (count > 0) await readCount(consumer, count, each);
         await consumer.delete();
       } catch (error) {
         throw new SourceAwayError('streams', error);
@@ -36,13 +36,17 @@ export async function openStreams(url: string): Promise<Streams> {
   };
 }
 
-async function readTo(consumer: Awaited<ReturnType<ReturnType<typeof jetstream>['consumers']['get']>>, end: number, each: Each): Promise<void> {
+async function readCount(consumer: Awaited<ReturnType<ReturnType<typeof jetstream>['consumers']['get']>>, count: number, each: Each): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const watch = setTimeout(() => reject(new Error('it stopped sending')), IDLE_MS);
+    let left = count;
     const callback = (message: JsMsg) => {
-      watch.refresh();
-      each(message.headers?.get('ce-id') ?? '', message.headers?.get('ce-time') ?? '', message.info.timestampNanos / 1e6);
-      if (message.seq >= end) finish();
+      if (left <= 0) return;
+      if (left % WATCH_EVERY === 0) watch.refresh();
+      left -= 1;
+      const header = readHeaders(message);
+      each(header('ce-id'), header('ce-time'), () => message.info.timestampNanos / 1e6);
+      if (left === 0) finish();
     };
     const messages = consumer.consume({ max_messages: PULL, callback });
     const finish = () => {
@@ -51,6 +55,18 @@ async function readTo(consumer: Awaited<ReturnType<ReturnType<typeof jetstream>[
     };
     messages.catch(reject);
   });
+}
+
+/** Two of a dozen headers, out of the bytes: the client's own reading takes all of them apart and a third of the time of an audit. */
+function readHeaders(message: JsMsg): (name: string) => string {
+  const raw = (message as unknown as { msg?: { _rdata?: Uint8Array; _msg?: { hdr?: number } } }).msg;
+  const end = raw?._msg?.hdr ?? 0;
+  if (!raw?._rdata || end <= 0) return (name) => message.headers?.get(name) ?? '';
+  const bytes = Buffer.from(raw._rdata.buffer, raw._rdata.byteOffset, end);
+  return (name) => {
+    const at = bytes.indexOf(`\r\n${name}: `, 0, 'latin1') + name.length + 4;
+    return at < name.length + 4 ? '' : bytes.toString('latin1', at, bytes.indexOf(13, at));
+  };
 }
 
 async function open(url: string): Promise<NatsConnection> {
