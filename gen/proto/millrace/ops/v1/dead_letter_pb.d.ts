@@ -386,8 +386,8 @@ export enum DeadLetterState {
 export declare const DeadLetterStateSchema: GenEnum<DeadLetterState>;
 
 /**
- * Events that a service could not handle, with their raw bytes and the cause. Every service serves its own;
- * behind the edge the header "millrace-service" names the service.
+ * Events that a service could not handle, with their raw bytes and the cause. Every service serves its own; where several share
+ * a port, as behind the edge, the header "millrace-service" names the one that is meant.
  *
  * @generated from service millrace.ops.v1.DeadLetterService
  */

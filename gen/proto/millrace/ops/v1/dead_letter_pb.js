@@ -91,8 +91,8 @@ export const DeadLetterState = /*@__PURE__*/
   tsEnum(DeadLetterStateSchema);
 
 /**
- * Events that a service could not handle, with their raw bytes and the cause. Every service serves its own;
- * behind the edge the header "millrace-service" names the service.
+ * Events that a service could not handle, with their raw bytes and the cause. Every service serves its own; where several share
+ * a port, as behind the edge, the header "millrace-service" names the one that is meant.
  *
  * @generated from service millrace.ops.v1.DeadLetterService
  */
