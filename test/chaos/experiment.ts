@@ -2,7 +2,7 @@
 import type { AuditRow } from './audit.ts';
 import type { Clients } from './clients.ts';
 import type { Journal } from './journal.ts';
-import type { Load } from './load.ts';
+import type { Load, LoadOptions } from './load.ts';
 import type { Random } from './random.ts';
 import type { System } from './system.ts';
 
@@ -32,6 +32,8 @@ export type Experiment = {
   env?: Record<string, string>;
   /** Orders per second while the fault is there; 0: the experiment makes its own load. */
   perSecond?: number;
+  /** Another share of declined, cancelled and refunded orders. */
+  mix?: Pick<LoadOptions, 'declined' | 'cancelled' | 'refunded'>;
   /** Units of each of its products. */
   stock?: number;
   /** Brings the fault about, and ends it, while the load runs. */

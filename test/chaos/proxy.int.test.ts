@@ -29,7 +29,7 @@ test('without a fault everything passes', async () => {
 
 test('a lost reply is lost after the server has done its work, and counted', async () => {
   proxy.set({ kind: 'lost_reply', match: /^POST \/pay/, chance: () => true });
-  await expect(post('/pay')).rejects.toThrow();
+  await expect(post('/pay')).rejects.toThrow('fetch failed');
   expect(served).toBe(1);
   expect(proxy.hits()).toBe(1);
   expect(await post('/other')).toBe('done');
@@ -37,7 +37,7 @@ test('a lost reply is lost after the server has done its work, and counted', asy
 
 test('what a blackhole held back arrives when it opens', async () => {
   proxy.set({ kind: 'blackhole', direction: 'from' });
-  await expect(post('/', 200)).rejects.toThrow();
+  await expect(post('/', 200)).rejects.toThrow('timeout');
   expect(served).toBe(1);
   const late = post('/');
   proxy.set({ kind: 'none' });
@@ -46,7 +46,7 @@ test('what a blackhole held back arrives when it opens', async () => {
 
 test('a blackhole on the way there lets nothing reach the server', async () => {
   proxy.set({ kind: 'blackhole', direction: 'to' });
-  await expect(post('/', 200)).rejects.toThrow();
+  await expect(post('/', 200)).rejects.toThrow('timeout');
   expect(served).toBe(0);
 });
 
@@ -59,6 +59,6 @@ test('latency delays both ways', async () => {
 
 test('a reset ends old and new connections', async () => {
   proxy.set({ kind: 'reset' });
-  await expect(post('/')).rejects.toThrow();
+  await expect(post('/')).rejects.toThrow('fetch failed');
   expect(served).toBe(0);
 });

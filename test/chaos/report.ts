@@ -94,7 +94,8 @@ function violations(runs: Result[]): string {
 
 function seedsOf(runs: Result[]): string {
   const seeds = runs.map(({ seed }) => Number(seed)).toSorted((a, b) => a - b);
-  return seeds.length === 1 ? `${seeds[0]}` : `${seeds[0]} to ${seeds.at(-1)} (${seeds.length})`;
+  const form = runs.some(({ short }) => short) ? ', short form' : '';
+  return `${seeds.length === 1 ? seeds[0] : `${seeds[0]} to ${seeds.at(-1)} (${seeds.length})`}${form}`;
 }
 
 function median(numbers: number[]): number {

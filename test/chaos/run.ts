@@ -15,6 +15,7 @@ export type Result = {
   experiment: string;
   title: string;
   seed: string;
+  short: boolean;
   fault: { count: number; what: string };
   operations: number;
   acknowledged: number;
@@ -58,12 +59,12 @@ export async function runExperiment(system: System, experiment: Experiment, jour
   const skus = await makeProducts(admin, name, experiment.stock ?? STOCK);
   const context: Context = { system, admin, load, journal, random, name, skus, short, say };
   const result: Result = {
-    experiment: experiment.id, title: experiment.title, seed, fault: { count: 0, what: '' }, operations: 0, acknowledged: 0, unknown: 0, refused: 0,
+    experiment: experiment.id, title: experiment.title, seed, short, fault: { count: 0, what: '' }, operations: 0, acknowledged: 0, unknown: 0, refused: 0,
     audit: [], violations: 0, settleMs: { p50: 0, max: 0 }, quietMs: 0, goodput: { control: 0, after: 0 },
   };
   try {
     const perSecond = experiment.perSecond ?? PER_SECOND;
-    if (perSecond > 0) load.start({ perSecond, skus });
+    if (perSecond > 0) load.start({ perSecond, skus, ...experiment.mix });
     const calmFrom = Date.now() + WARM_UP_MS;
     if (perSecond > 0) await pause(short ? CALM_MS.short : CALM_MS.full);
     const calmTo = Date.now();

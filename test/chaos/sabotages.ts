@@ -28,11 +28,11 @@ export const SABOTAGES: readonly Sabotage[] = [
     title: 'a new idempotency key for every call of the provider, and no look before the next',
     patches: [
       { file: 'services/payment/src/stripe.ts', from: 'const once = { idempotencyKey: idempotencyKey(step, payment) };', to: 'const once = { idempotencyKey: crypto.randomUUID() }; void idempotencyKey;' },
-      // With the look alone in place the random key does no harm: the two are each other's second line.
+      // With the look in place, or with webhooks (E14), the random key does no harm: they are each other's second line.
       { file: 'services/payment/src/payment.ts', from: "if (payment.asking) return { do: 'find' };", to: '' },
       { file: 'services/payment/src/payment.ts', from: "if (payment.asking) return { do: 'look_up' };", to: '' },
     ],
-    experiments: ['E14'],
+    experiments: ['E19'],
   },
   {
     name: 'early-ack',

@@ -48,7 +48,9 @@ export const E13: Experiment = {
 
 export const E14: Experiment = {
   id: 'E14',
-  title: 'the answer to a successful charge is lost on the wire',
+  title: 'the answer to a successful charge or refund is lost on the wire',
+  // A refund in part can be given twice where a charge can't.
+  mix: { refunded: 0.3 },
   async run(context): Promise<Proof> {
     const { system, random } = context;
     const { stripe } = system.proxies;
@@ -89,11 +91,12 @@ export const E18: Experiment = {
 export const E19: Experiment = {
   id: 'E19',
   title: 'no webhook ever arrives, and answers are lost as well',
+  mix: { refunded: 0.3 },
   async run(context) {
     const { system, random, journal } = context;
     const before = await webhookCount(context, 'dropped');
     await system.control('webhooks', { mode: 'drop' });
-    system.proxies.stripe.set({ kind: 'lost_reply', match: /^POST \/v1\/payment_intents\/.*\/confirm/, chance: () => random.chance(SOME) });
+    system.proxies.stripe.set({ kind: 'lost_reply', match: /^POST \/v1\/(payment_intents\/.*\/confirm|refunds)/, chance: () => random.chance(SOME) });
     await underFault(context);
     system.proxies.stripe.set({ kind: 'none' });
     const dropped = (await webhookCount(context, 'dropped')) - before;
