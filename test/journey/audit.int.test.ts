@@ -6,9 +6,9 @@ import { ReservationState } from '@millrace/gen/millrace/inventory/v1/inventory_
 import { OrderState, PaymentState } from '@millrace/gen/millrace/order/v1/order_pb.js';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Report, type Sources, audit } from '../cli/src/audit/audit.ts';
-import { runCli } from '../cli/src/main.ts';
-import { type Clients, type System, startSystem, until } from './support/system.ts';
+import { type Report, type Sources, audit } from '../../cli/src/audit/audit.ts';
+import { runCli } from '../../cli/src/main.ts';
+import { type Clients, type System, startSystem, until } from '../support/system.ts';
 
 const SETTLED = { graceMs: 0 };
 const SKU = 'AUDIT-MUG';
