@@ -36,11 +36,13 @@ function isRunning(holder: Holder): boolean {
   return startTime(holder.pid) === holder.started;
 }
 
+/** Null without /proc: there the process id alone decides. A zombie, killed but not yet waited for by its parent, has started at no time. */
 function startTime(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null; // field 22; the name before it may hold spaces
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // from field 3 on; the name before it may hold spaces
+    return /^[ZX]$/.test(fields[0] ?? '') ? 'never' : (fields[19] ?? null);
   } catch {
-    return null; // no /proc on this system: the process id alone decides
+    return null;
   }
 }

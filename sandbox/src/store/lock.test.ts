@@ -1,0 +1,45 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { lockFolder } from './lock.ts';
+
+let folder: string;
+beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'sandbox-lock-'))));
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const field = (pid: number, place: number) => {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[place] ?? '';
+};
+const leave = (pid: number, started: string) => writeFileSync(join(folder, 'lock'), JSON.stringify({ pid, started }));
+
+test('a folder is for one process at a time, and free when that one lets go', () => {
+  const release = lockFolder(folder);
+  expect(() => lockFolder(folder)).toThrow(`in use by the sandbox with process id ${process.pid}`);
+  release();
+  lockFolder(folder)();
+});
+
+test('the lock of a process id that belongs to somebody else by now does not count', () => {
+  leave(process.pid, '1');
+  lockFolder(folder)();
+});
+
+test('the lock of a process that was killed does not count, even while its parent has not waited for it', async () => {
+  // The shell starts a child and becomes a program that never waits for it.
+  const parent = spawn('sh', ['-c', 'sleep 60 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  try {
+    const pid = Number(await new Promise<string>((resolve) => parent.stdout.once('data', (data: Buffer) => resolve(data.toString()))));
+    leave(pid, field(pid, 19));
+    expect(() => lockFolder(folder)).toThrow('in use');
+    process.kill(pid, 'SIGKILL');
+    for (const deadline = performance.now() + 10_000; field(pid, 0) !== 'Z' && performance.now() < deadline; ) await setTimeout(5);
+    expect(field(pid, 0)).toBe('Z');
+    lockFolder(folder)();
+  } finally {
+    parent.kill('SIGKILL');
+  }
+});
