@@ -59,6 +59,8 @@ function settleOne(before: Account, { facts, holder }: Item): Settled & { told: 
 
   const lookNow = !isFinal(account.payment.state) && facts.some((fact) => fact.kind === 'look_up');
   const dueMs = lookNow ? 0 : (postponed?.pauseMs ?? dueIn(account, progressed));
+  // Nobody will come back to look: what the webhook told was the answer.
+  if (dueMs === null) account = { ...account, payment: { ...account.payment, asking: false } };
   const goOn = holder !== undefined && !postponed && !lookNow && dueMs === 0;
   const result = { before, account, mismatches, changed, goOn, told };
   if (!changed && !holder && !lookNow) return result;

@@ -118,6 +118,7 @@ test('kill -9 of the service again and again loses no payment and captures none 
   const types = (orderId: string) => ledger.filter((row) => row.order_id === orderId).map(({ type }) => type).join(' ');
   expect(new Set(kept.map(types))).toEqual(new Set(['captured']));
   expect(changed.map(types).filter((seen) => !['captured refunded', 'canceled', ''].includes(seen))).toEqual([]);
+  expect(await count(world.db.query(sql`SELECT count(*) AS n FROM payment WHERE asking`)), 'a settled payment is not left in doubt').toBe(0);
   expect(await count(world.db.query(sql`SELECT count(*) AS n FROM payment WHERE captured - refunded <> CASE WHEN order_cancelled THEN 0 ELSE amount END`))).toBe(0);
 }, 60_000);
 
