@@ -42,6 +42,8 @@ export async function connectBroker(url: string, service: string, log: Log, sign
         pingInterval: PING_MS,
         maxPingOut: 2,
         ignoreAuthErrorAbort: true,
+        // A stack for every request costs more than the request.
+        noAsyncTraces: true,
       });
       void logStatus(connection, log);
       return connection;
