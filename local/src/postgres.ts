@@ -132,7 +132,14 @@ async function launch(options: PostgresOptions, bin: string, data: string, accou
   options.onSpawn?.(known);
   const url = (database: string, role: string, password: string): string => `postgresql://${role}:${encodeURIComponent(password)}@127.0.0.1:${port}/${database}`;
   const adminUrl = url('postgres', ADMIN, options.adminPassword);
-  await answers(adminUrl, child, logFile);
+  try {
+    await answers(adminUrl, child, logFile);
+  } catch (error) {
+    child.kill('SIGQUIT');
+    // Before anybody tries again: two servers can't share the folder.
+    await exited;
+    throw error;
+  }
   return {
     port,
     process: known,
@@ -141,9 +148,9 @@ async function launch(options: PostgresOptions, bin: string, data: string, accou
     url,
     stop: async () => {
       signal(known, 'SIGINT');
-      if (await until(() => !isRunning(known), STOP_GRACE_MS)) return;
-      signal(known, 'SIGQUIT');
-      await endProcess(known, 1_000, 'SIGQUIT');
+      if (!(await until(() => !isRunning(known), STOP_GRACE_MS))) await endProcess(known, 1_000, 'SIGQUIT');
+      // Waited for, too: the next server takes a zombie in postmaster.pid for one that runs.
+      await exited;
     },
     kill: async () => {
       signal(known, 'SIGKILL');
@@ -168,12 +175,8 @@ async function answers(adminUrl: string, child: ChildProcess, logFile: string): 
     } finally {
       await client.end().catch(() => {});
     }
-  }, START_DEADLINE_MS).catch((error: unknown) => {
-    child.kill('SIGQUIT');
-    throw error;
-  });
+  }, START_DEADLINE_MS);
   if (ready) return;
-  child.kill('SIGQUIT');
   throw new Error(`Postgres did not answer within ${START_DEADLINE_MS / 1000} s: ${last} (its log: ${logFile})`);
 }
 
