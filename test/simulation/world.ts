@@ -8,8 +8,9 @@ import type { Stock } from '../../services/inventory/src/stock.ts';
 import { messagesFor, type Kind } from '../../services/notification/src/notification.ts';
 import { cancel, hear, newOrder, requestRefund, type CancelCause, type Order } from '../../services/order/src/order.ts';
 import { apply, open, type Told } from '../../services/payment/src/apply.ts';
-import type { Fact as PaymentFact, IntentFact } from '../../services/payment/src/facts.ts';
-import { idempotencyKey, nextStep, type Account, type Payment } from '../../services/payment/src/payment.ts';
+import type { Fact as PaymentFact } from '../../services/payment/src/facts.ts';
+import { idempotencyKey, nextStep, type Account } from '../../services/payment/src/payment.ts';
+import { createProvider } from './provider.ts';
 
 type Service = 'order' | 'payment' | 'inventory' | 'notification';
 export type SimEvent =
@@ -248,66 +249,4 @@ export function createWorld({ stock: onHand, quantity, paymentMethod }: { stock:
     const step = nextStep(account).do;
     return account.payment.asking || (step !== 'nothing' && step !== 'look_up') || (step === 'look_up' && provider.ahead(account.payment));
   }
-}
-
-/** A provider that keeps its word about idempotency keys, and whose answers may get lost on the way. */
-function createProvider() {
-  let intent: IntentFact | undefined;
-  let intents = 0;
-  let captures = 0;
-  const answers = new Map<string, PaymentFact[]>();
-  const refunds: { id: string; refundId: string; amount: bigint }[] = [];
-
-  function perform(step: string, key: string, payment: Payment, refund: { refundId: string; amount: bigint } | undefined, declined: boolean): PaymentFact[] {
-    const known = answers.get(key);
-    if (known) return known;
-    const facts = act(step, payment, refund, declined);
-    if (['create', 'confirm', 'cancel', 'refund'].includes(step)) answers.set(key, facts);
-    return facts;
-  }
-
-  function act(step: string, payment: Payment, refund: { refundId: string; amount: bigint } | undefined, declined: boolean): PaymentFact[] {
-    switch (step) {
-      case 'create':
-        intents += 1;
-        intent = { kind: 'intent', id: `pi_${intents}`, clientSecret: 's', status: 'open', orderId: payment.orderId, amount: payment.amount, currency: payment.currency, captured: 0n, actionUrl: '' };
-        return [intent];
-      case 'find':
-        return intent ? [intent] : [{ kind: 'not_found' }];
-      case 'confirm':
-        if (intent === undefined || intent.status === 'canceled') return [{ kind: 'refused', attempt: payment.attempts, failure: { code: 'unexpected_state', message: '' } }];
-        if (intent.status !== 'captured') {
-          intent = declined ? { ...intent, status: 'open', failure: { code: 'card_declined', message: '' } } : { ...intent, status: 'captured', captured: intent.amount };
-          if (!declined) captures += 1;
-        }
-        return [{ ...intent, attempt: payment.attempts }];
-      case 'cancel':
-        if (intent && intent.status !== 'captured') intent = { ...intent, status: 'canceled' };
-        return intent ? [intent] : [];
-      case 'refund':
-        refunds.push({ id: `re_${refunds.length + 1}`, refundId: refund?.refundId ?? '', amount: refund?.amount ?? 0n });
-        return [refundFact(refunds.length - 1)];
-      case 'look_up':
-        return intent ? [intent, ...refunds.map((_, i) => refundFact(i))] : [];
-      case 'close':
-        return [{ kind: 'closed' }];
-      default:
-        return [];
-    }
-  }
-
-  function refundFact(i: number): PaymentFact {
-    const { id, refundId, amount } = refunds[i] as (typeof refunds)[number];
-    return { kind: 'refund', id, intentId: intent?.id ?? '', refundId, amount, currency: 'EUR', state: 'SUCCEEDED', reason: '', failureMessage: '' };
-  }
-
-  return {
-    perform,
-    fact: () => intent,
-    captures: () => captures,
-    intents: () => intents,
-    refunded: () => refunds.reduce((sum, { amount }) => sum + amount, 0n),
-    /** Whether the provider knows more than the payment does. */
-    ahead: (payment: Payment) => intent?.status === 'captured' && payment.state !== 'SUCCEEDED',
-  };
 }
