@@ -1,6 +1,6 @@
 // Hears other services' events: a durable pull consumer per stream, batch first, one by one on failure, dead letters last.
 
-import { setTimeout } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { Message } from '@bufbuild/protobuf';
 import type { ConsumerMessages, JetStreamClient, JsMsg } from '@nats-io/jetstream';
 import { backoff } from './backoff.ts';
@@ -9,7 +9,7 @@ import { buryEvent } from './dead-letters.ts';
 import { eventKind } from './events.ts';
 import { handleOnce, readEvent, type Heard, type RawEvent, type Reaction } from './inbox.ts';
 import type { Log } from './log.ts';
-import type { Loop } from './loop.ts';
+import { restAfter, type Loop } from './loop.ts';
 
 export { on, type Heard, type Reaction } from './inbox.ts';
 
@@ -53,10 +53,15 @@ export function createConsumer(options: ConsumerOptions): Loop {
   let messages: ConsumerMessages | undefined;
 
   const handleQueue = async () => {
+    // The end of the event-loop turn, so that all messages of one packet travel together.
+    await setImmediate();
     while (queue.length > 0) {
+      const began = performance.now();
       const batch = queue.splice(0, BATCH);
       await handleBatch(batch);
       batch.forEach((message) => held.delete(message));
+      const restMs = queue.length < BATCH ? restAfter(batch.length, performance.now() - began) : 0;
+      if (restMs > 0) await setTimeout(restMs);
     }
   };
   const take = (message: JsMsg) => {

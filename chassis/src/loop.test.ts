@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { createLog } from './log.ts';
-import { createLoop, createRunner } from './loop.ts';
+import { createLoop, createRunner, restAfter } from './loop.ts';
 
 const log = createLog('test', 'silent');
 /** Long enough that no test ever waits for it. */
@@ -119,4 +119,8 @@ test('work that throws does not end the runner', async () => {
   });
   await runner.drain();
   expect(seen).toEqual([1, 2, 3]);
+});
+
+test('under load a loop rests as long as its round took, up to a limit, and otherwise not at all', () => {
+  expect([restAfter(1, 10), restAfter(3, 500), restAfter(4, 10), restAfter(500, 10), restAfter(500, 500)]).toEqual([0, 0, 10, 10, 25]);
 });

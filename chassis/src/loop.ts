@@ -1,5 +1,6 @@
 // Background jobs: each has a handle that a test drives by hand, and stops with the process's signal.
 
+import { setTimeout } from 'node:timers/promises';
 import { backoff } from './backoff.ts';
 import type { Log } from './log.ts';
 
@@ -18,9 +19,24 @@ export type Loop = {
 /** A drain that finds work for this many rounds feeds itself: a defect, not a backlog. */
 const MAX_DRAIN_ROUNDS = 10_000;
 
-/** Makes a loop of a round: again at once while there is work, else after `pollMs` or a poke; a throwing round is logged and paused. */
-export function createLoop(options: { name: string; log: Log; pollMs: number; round: () => Promise<number> }): Loop {
-  const { name, log, pollMs } = options;
+/** A round with fewer items is no sign of load. */
+const BUSY_ITEMS = 4;
+/** What a rest may add to the way of an event; half of what a person notices, over all stages of an order. */
+const LONGEST_REST_MS = 25;
+
+/**
+ * How long to rest after a round, so that the next one finds more to do together: nothing when there is little to do, and as long as the
+ * round took when there is much. Under load each item costs less the more of them share a round.
+ */
+export function restAfter(items: number, tookMs: number): number {
+  return items < BUSY_ITEMS ? 0 : Math.min(tookMs, LONGEST_REST_MS);
+}
+
+export type LoopOptions = { name: string; log: Log; pollMs: number; rest?: (items: number, tookMs: number) => number; round: () => Promise<number> };
+
+/** Makes a loop of a round: again at once while there is work, or after a rest, else after `pollMs` or a poke; a throwing round is logged and paused. */
+export function createLoop(options: LoopOptions): Loop {
+  const { name, log, pollMs, rest } = options;
   let poked = false;
   let wake = () => {};
   let last: Promise<unknown> = Promise.resolve();
@@ -39,7 +55,7 @@ export function createLoop(options: { name: string; log: Log; pollMs: number; ro
         signal.removeEventListener('abort', done);
         resolve();
       };
-      const timer = setTimeout(done, ms);
+      const timer = globalThis.setTimeout(done, ms);
       signal.addEventListener('abort', done);
       wake = done;
     });
@@ -61,9 +77,12 @@ export function createLoop(options: { name: string; log: Log; pollMs: number; ro
       while (!signal.aborted) {
         poked = false;
         try {
+          const began = performance.now();
           const handled = await round();
           failures = 0;
+          const restMs = rest?.(handled, performance.now() - began) ?? 0;
           if (handled === 0) await pause(pollMs, signal);
+          else if (restMs > 0) await setTimeout(restMs, undefined, { signal }).catch(() => {});
         } catch (error) {
           if (signal.aborted) return;
           failures += 1;

@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { create, toJsonString, type DescMessage, type MessageInitShape } from '@bufbuild/protobuf';
-import { sql, type Tx } from './db.ts';
+import { sql, type Statement, type Tx } from './db.ts';
 import { eventKind, subjectToken, type EventKind } from './events.ts';
 
 export type OutgoingEvent = {
@@ -41,14 +41,19 @@ export function event<D extends DescMessage>(schema: D, init: MessageInitShape<D
  * Writes events into the outbox, in order, with one statement. To be called after the aggregates' rows are locked,
  * so that positions follow versions within an aggregate.
  */
-export async function appendEvents(tx: Tx, events: OutgoingEvent[], traceparent?: string): Promise<void> {
+export async function appendEvents(tx: Tx, events: OutgoingEvent[]): Promise<void> {
   if (events.length === 0) return;
-  await tx.query(sql`
-    INSERT INTO outbox (event_id, subject, type, aggregate_id, aggregate_version, body, traceparent)
-    SELECT event_id, subject, type, aggregate_id, aggregate_version, body, ${traceparent ?? null}
+  tx.writesEvents();
+  await tx.query(outboxInsert(events));
+}
+
+/** The same as a part of another statement, whose runner tells the relay. `only`: a query for the aggregates whose events are to be written. */
+export function outboxInsert(events: OutgoingEvent[], only?: Statement): Statement {
+  const rows = sql`
+    INSERT INTO outbox (event_id, subject, type, aggregate_id, aggregate_version, body)
+    SELECT event_id, subject, type, aggregate_id, aggregate_version, body
     FROM unnest(${events.map((e) => e.eventId)}::uuid[], ${events.map((e) => e.subject)}::text[], ${events.map((e) => e.type)}::text[],
       ${events.map((e) => e.aggregateId)}::text[], ${events.map((e) => e.aggregateVersion)}::int[], ${events.map((e) => e.body)}::text[])
-      WITH ORDINALITY AS e (event_id, subject, type, aggregate_id, aggregate_version, body, place)
-    ORDER BY place`);
-  tx.writesEvents();
+      WITH ORDINALITY AS e (event_id, subject, type, aggregate_id, aggregate_version, body, place)`;
+  return only === undefined ? sql`${rows} ORDER BY place` : sql`${rows} WHERE aggregate_id IN (${only}) ORDER BY place`;
 }

@@ -3,9 +3,9 @@
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { JetStreamApiError, type JetStreamClient } from '@nats-io/jetstream';
 import { advisoryLock } from './advisory-lock.ts';
-import { sql, type Database } from './db.ts';
+import { sql, type Database, type Queryable } from './db.ts';
 import type { Log } from './log.ts';
-import { createLoop, type Loop } from './loop.ts';
+import { createLoop, restAfter, type Loop } from './loop.ts';
 
 /** Rows published together; the server takes atomic batches of up to 1,000. */
 const BATCH = 500;
@@ -35,11 +35,13 @@ export type RelayOptions = { service: string; db: Database; log: Log; broker: ()
 
 /**
  * The loop that publishes. Whoever holds the service's advisory lock publishes, so that two instances can't break the order.
- * A row is marked only after the broker has stored it: a kill at any point repeats a publication and never loses one.
+ * A row is marked only after the broker has stored it, by the statement that looks for the next ones: a kill at any point repeats
+ * a publication and never loses one.
  */
 export function createRelay({ service, db, log, broker }: RelayOptions): Relay {
   const leadership = advisoryLock(db, 'relay');
-  const loop = createLoop({ name: 'relay', log, pollMs: POLL_MS, round: publishNext });
+  const loop = createLoop({ name: 'relay', log, pollMs: POLL_MS, rest: restAfter, round: publishNext });
+  let stored: bigint[] = [];
   db.onEvents(() => loop.poke());
   return {
     ...loop,
@@ -55,15 +57,24 @@ export function createRelay({ service, db, log, broker }: RelayOptions): Relay {
     if (js === undefined) return 0;
     const leader = await leadership.hold();
     if (leader === undefined) return 0;
-    // Index outbox_unpublished. Unpublished rows, not rows after a position: positions are not in commit order.
-    const rows = await leader.query<Row>(sql`
-      SELECT position, event_id, subject, type, aggregate_id, aggregate_version, body, traceparent, create_time
-      FROM outbox WHERE publish_time IS NULL ORDER BY position LIMIT ${BATCH}`);
+    const rows = await nextRows(leader, stored);
+    stored = [];
     if (rows.length === 0) return 0;
     await publish(js, service, rows);
-    await leader.query(sql`UPDATE outbox SET publish_time = now() WHERE position = ANY(${rows.map((row) => row.position)}::bigint[])`);
+    stored = rows.map((row) => row.position);
     return rows.length;
   }
+}
+
+/**
+ * Marks what is stored, and answers what is to be published next. Index outbox_unpublished for both. Unpublished rows, not rows after
+ * a position: positions are not in commit order.
+ */
+async function nextRows(leader: Queryable, stored: bigint[]): Promise<Row[]> {
+  return leader.query<Row>(sql`
+    WITH marked AS (UPDATE outbox SET publish_time = now() WHERE position = ANY(${stored}::bigint[]) AND publish_time IS NULL)
+    SELECT position, event_id, subject, type, aggregate_id, aggregate_version, body, traceparent, create_time
+    FROM outbox WHERE publish_time IS NULL AND position <> ALL(${stored}::bigint[]) ORDER BY position LIMIT ${BATCH}`);
 }
 
 /** One atomic batch; single publications when the batch is refused, because one repeated id refuses all of it. */

@@ -124,7 +124,8 @@ function createPart(definition: ServiceDefinition) {
     async ready(): Promise<Readiness> {
       const state = connection !== undefined && !connection.isClosed() ? 'connected' : 'away';
       try {
-        await db.query(sql`SELECT 1`);
+        const [row] = await db.query<{ now: Date }>(sql`SELECT now()`);
+        if (row !== undefined) db.clock.saw(row.now);
         return { ok: true, detail: { database: 'connected', broker: state } };
       } catch {
         return { ok: false, detail: { database: 'away', broker: state } };

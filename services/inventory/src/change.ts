@@ -3,24 +3,26 @@ import type { Changes } from '@millrace/chassis/changes';
 import type { Tx } from '@millrace/chassis/db';
 import { appendEvents } from '@millrace/chassis/outbox';
 import { Books } from './books.ts';
-import { noticeEvent, stockEvents } from './notices.ts';
+import type { Levels } from './levels.ts';
+import { eventsOf } from './notices.ts';
 import { lockReservations, lockStock, save, skusOf } from './store.ts';
 
 export type Scope = { skus?: string[]; orderIds?: string[] };
 /** Locks the rows in scope, lets `decide` change them, stores what became of them and says it, all in the lent transaction. */
 export type Change = <T>(tx: Tx, scope: Scope, decide: (books: Books) => T) => Promise<T>;
 
-export function createChange(changes: Changes): Change {
+export function createChange(changes: Changes, levels: Levels): Change {
   return async (tx, { skus = [], orderIds = [] }, decide) => {
-    const stocks = await lockStock(tx, [...new Set(skus)]);
-    const { now, reservations } = await lockReservations(tx, orderIds);
+    const [stocks, { now, reservations }] = await Promise.all([lockStock(tx, [...new Set(skus)]), lockReservations(tx, orderIds)]);
     const books = new Books(now, stocks, reservations);
     const result = decide(books);
     const closing = books.close();
-    const events = [...closing.stocks.flatMap(stockEvents), ...closing.notices.map(noticeEvent)];
-    if (closing.stocks.length + closing.added.length + closing.changed.length > 0) await save(tx, closing);
-    if (events.length > 0) await appendEvents(tx, events);
-    tx.afterCommit(() => closing.stocks.forEach(({ stock }) => changes.notify(stock.sku)));
+    const events = eventsOf(closing);
+    if (closing.stocks.length + closing.added.length + closing.changed.length > 0) await Promise.all([save(tx, closing), appendEvents(tx, events)]);
+    tx.afterCommit(() => {
+      levels.remember([...stocks, ...closing.stocks.map(({ stock }) => stock)]);
+      closing.stocks.forEach(({ stock }) => changes.notify(stock.sku));
+    });
     return result;
   };
 }

@@ -12,6 +12,7 @@ import { createChange } from './change.ts';
 import { readInventoryConfig } from './config.ts';
 import { inventoryReactions } from './events.ts';
 import { expireHolds } from './expire-holds.ts';
+import { createLevels } from './levels.ts';
 import { createReserveStock } from './reserve-stock.ts';
 import { inventoryCalls } from './rpc.ts';
 import { createWatchStock } from './watch-stock.ts';
@@ -29,8 +30,9 @@ export function defineInventory(env: Env): ServiceDefinition & { calls: ServiceI
   const db = openDatabase(config.DATABASE_URL, log);
   const prisma = new PrismaClient({ adapter: db.prismaAdapter() });
   const changes = createChanges();
-  const change = createChange(changes);
-  const reserveStock = createReserveStock(db, change);
+  const levels = createLevels();
+  const change = createChange(changes, levels);
+  const reserveStock = createReserveStock({ db, change, levels, changes });
   const watchStock = createWatchStock(db, changes);
   const calls = inventoryCalls({ db, log, prisma, change, reserveStock, watchStock });
   return {

@@ -6,7 +6,11 @@ import type { Closing } from './books.ts';
 import type { Notice } from './reservation.ts';
 import { available } from './stock.ts';
 
-export function stockEvents({ stock, changed, alert }: Closing['stocks'][number]): OutgoingEvent[] {
+export function eventsOf({ stocks, notices }: Closing): OutgoingEvent[] {
+  return [...stocks.flatMap(stockEvents), ...notices.map(noticeEvent)];
+}
+
+function stockEvents({ stock, changed, alert }: Closing['stocks'][number]): OutgoingEvent[] {
   if (!changed) return [];
   const { sku, name, version, onHand, reserved, threshold } = stock;
   const levels = [event(StockChangedSchema, { sku, version, onHand, reserved, available: available(stock) })];
@@ -14,7 +18,7 @@ export function stockEvents({ stock, changed, alert }: Closing['stocks'][number]
   return [...levels, event(alert === 'LOW' ? StockLowSchema : BackInStockSchema, { sku, version, available: available(stock), lowStockThreshold: threshold, name })];
 }
 
-export function noticeEvent({ kind, reservation: { orderId, version, releaseReason }, lines, restocked }: Notice): OutgoingEvent {
+function noticeEvent({ kind, reservation: { orderId, version, releaseReason }, lines, restocked }: Notice): OutgoingEvent {
   switch (kind) {
     case 'COMMITTED':
       return event(StockCommittedSchema, { orderId, version, lines });

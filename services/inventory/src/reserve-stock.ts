@@ -1,10 +1,14 @@
 // Holding stock: many reservations in one transaction, each decided by itself, in the order in which they came.
 import { createBatcher } from '@millrace/chassis/batcher';
+import type { Changes } from '@millrace/chassis/changes';
 import type { Database } from '@millrace/chassis/db';
 import { refuse } from '@millrace/chassis/errors';
-import type { Books } from './books.ts';
+import { Books } from './books.ts';
 import type { Change } from './change.ts';
+import type { Levels } from './levels.ts';
+import { eventsOf } from './notices.ts';
 import { hold, type Reservation, type Wish } from './reservation.ts';
+import { LOST_RACE, saveHolds } from './store.ts';
 
 /** One lane: two would only fight over the same rows. */
 const LANES = 1;
@@ -17,13 +21,41 @@ const QUEUE_LIMIT = 10_000;
 export type ReserveStock = (wish: Wish, signal?: AbortSignal) => Promise<Reservation>;
 type Waiting = { wish: Wish; signal?: AbortSignal | undefined };
 
-export function createReserveStock(db: Database, change: Change): ReserveStock {
-  const reserve = createBatcher({ name: 'reservations', lanes: LANES, max: MAX_BATCH, queueLimit: QUEUE_LIMIT }, (batch: Waiting[]) => {
-    const skus = batch.flatMap(({ wish }) => wish.lines.map(({ sku }) => sku));
-    const orderIds = batch.map(({ wish }) => wish.orderId);
-    return db.transaction((tx) => change(tx, { skus, orderIds }, (books) => decide(books, batch)));
+export type Stores = { db: Database; change: Change; levels: Levels; changes: Pick<Changes, 'notify'> };
+
+export function createReserveStock(stores: Stores): ReserveStock {
+  const reserve = createBatcher({ name: 'reservations', lanes: LANES, max: MAX_BATCH, queueLimit: QUEUE_LIMIT }, async (batch: Waiting[]) => {
+    const skus = [...new Set(batch.flatMap(({ wish }) => wish.lines.map(({ sku }) => sku)))];
+    return (await onKnownLevels(stores, skus, batch)) ?? underLocks(stores, skus, batch);
   });
   return async (wish, signal) => reserve({ wish, signal });
+}
+
+/**
+ * Decides on the levels as they were last seen, and writes all of it in one statement that undoes itself if they have changed: nothing is
+ * locked while we think. Undefined when that can't be: a level is not known, an order has a reservation, or somebody else was faster.
+ */
+async function onKnownLevels({ db, levels, changes }: Stores, skus: string[], batch: Waiting[]): Promise<(Reservation | Error)[] | undefined> {
+  const known = levels.of(skus);
+  if (known === undefined) return undefined;
+  const books = new Books(db.clock.now(), known, []);
+  const results = decide(books, batch);
+  const closing = books.close();
+  try {
+    db.clock.saw(await saveHolds(db, known, closing, eventsOf(closing)));
+  } catch (error) {
+    levels.forget(skus);
+    if ((error as { code?: unknown }).code === LOST_RACE) return undefined;
+    throw error;
+  }
+  if (closing.stocks.length > 0) db.wroteEvents();
+  levels.remember(closing.stocks.map(({ stock }) => stock));
+  closing.stocks.forEach(({ stock }) => changes.notify(stock.sku));
+  return results;
+}
+
+async function underLocks({ db, change }: Stores, skus: string[], batch: Waiting[]): Promise<(Reservation | Error)[]> {
+  return db.transaction((tx) => change(tx, { skus, orderIds: batch.map(({ wish }) => wish.orderId) }, (books) => decide(books, batch)));
 }
 
 /** All or nothing for each; a refusal leaves no trace. */

@@ -1,9 +1,10 @@
 // Stock, reservations and ledger in the database. Locks are always taken in the same order: stock rows by sku, then reservations
 // by order id. Whoever writes goes through change.ts, which keeps to it.
-import { sql, type Queryable, type Tx } from '@millrace/chassis/db';
+import { sql, type Queryable, type Statement, type Tx } from '@millrace/chassis/db';
+import { outboxInsert, type OutgoingEvent } from '@millrace/chassis/outbox';
 import { LostRaceError, type Closing } from './books.ts';
 import type { Reservation } from './reservation.ts';
-import type { Stock } from './stock.ts';
+import type { Movement, Stock } from './stock.ts';
 
 export type ReservationRow = Omit<Reservation, 'state' | 'releaseReason' | 'lines' | 'returns'> & { state: string; releaseReason: string; lines: unknown; returns: unknown };
 
@@ -34,17 +35,14 @@ export async function save(tx: Tx, { stocks, added, changed, movements }: Closin
     WITH levels AS (
       UPDATE stock SET (name, on_hand, reserved, threshold, low, discontinued, opened, product_version, version, update_time)
         = (n.name, n.on_hand, n.reserved, n.threshold, n.low, n.discontinued, n.opened, n.product_version, n.version, n.update_time)
-      FROM json_populate_recordset(NULL::stock, ${JSON.stringify(stocks.map(({ stock }) => stockRow(stock)))}) AS n WHERE stock.sku = n.sku
+      FROM json_populate_recordset(NULL::stock, ${JSON.stringify(stocks.map(({ stock }) => stockRow(stock)))}) AS n
+      WHERE stock.sku = n.sku AND stock.sku = ANY(${stocks.map(({ stock }) => stock.sku)})
     ), changed AS (
       UPDATE reservation SET (state, lines, hold_until, release_reason, returns, version, update_time)
         = (n.state, n.lines, n.hold_until, n.release_reason, n.returns, n.version, n.update_time)
-      FROM json_populate_recordset(NULL::reservation, ${JSON.stringify(changed.map(reservationRow))}) AS n WHERE reservation.order_id = n.order_id
-    ), booked AS (
-      INSERT INTO movement (sku, kind, on_hand_delta, reserved_delta, order_id, reason, actor)
-      SELECT sku, kind, "onHandDelta", "reservedDelta", "orderId", reason, actor
-      FROM json_to_recordset(${JSON.stringify(movements)})
-        AS m (sku text, kind text, "onHandDelta" int, "reservedDelta" int, "orderId" text, reason text, actor text)
-    ), added AS (
+      FROM json_populate_recordset(NULL::reservation, ${JSON.stringify(changed.map(reservationRow))}) AS n
+      WHERE reservation.order_id = n.order_id AND reservation.order_id = ANY(${changed.map(({ orderId }) => orderId)})
+    ), booked AS (${movementInsert(movements)}), added AS (
       INSERT INTO reservation (order_id, state, lines, hold_until, release_reason, returns, version, create_time, update_time)
       SELECT order_id, state, lines, hold_until, release_reason, returns, version, create_time, update_time
       FROM json_populate_recordset(NULL::reservation, ${JSON.stringify(added.map(reservationRow))}) ORDER BY order_id
@@ -52,6 +50,33 @@ export async function save(tx: Tx, { stocks, added, changed, movements }: Closin
     )
     SELECT count(*)::int AS added FROM added`);
   if (saved?.added !== added.length) throw new LostRaceError('a reservation was made by somebody else in the same moment');
+}
+
+/** What saveHolds fails with when a level has changed since it was seen, or an order has a reservation by now. */
+export const LOST_RACE = '40001';
+
+// Primary keys all. Locks as the others do: the stock by sku first, and the reservations wait for that. Also when all was refused: a refusal
+// must not rest on an old level either.
+/** Holds that were decided on `seen` levels, with what they move and say: all of it, or LOST_RACE and nothing. Answers the database's clock. */
+export async function saveHolds(db: Queryable, seen: Stock[], { stocks, added, movements }: Closing, events: OutgoingEvent[]): Promise<Date> {
+  const [saved] = await db.query<{ now: Date }>(sql`
+    WITH locked AS MATERIALIZED (
+      SELECT sku, version FROM stock WHERE sku = ANY(${seen.map(({ sku }) => sku)}) ORDER BY sku FOR NO KEY UPDATE
+    ), unchanged AS MATERIALIZED (
+      SELECT count(*) FROM locked JOIN unnest(${seen.map(({ sku }) => sku)}::text[], ${seen.map(({ version }) => version)}::int[]) AS seen (sku, version) USING (sku, version)
+    ), levels AS (
+      UPDATE stock SET reserved = n.reserved, low = n.low, version = n.version, update_time = now()
+      FROM json_populate_recordset(NULL::stock, ${JSON.stringify(stocks.map(({ stock: { sku, reserved, low, version } }) => ({ sku, reserved, low, version })))}) AS n
+      WHERE stock.sku = n.sku AND stock.sku = ANY(${stocks.map(({ stock }) => stock.sku)}) AND (SELECT count FROM unchanged) = ${seen.length}
+    ), booked AS (${movementInsert(movements)}), said AS (${outboxInsert(events)}), added AS (
+      INSERT INTO reservation (order_id, state, lines, hold_until, release_reason, returns, version, create_time, update_time)
+      SELECT order_id, state, lines, hold_until, release_reason, returns, version, create_time, update_time
+      FROM json_populate_recordset(NULL::reservation, ${JSON.stringify(added.map(reservationRow))}) WHERE (SELECT count FROM unchanged) = ${seen.length} ORDER BY order_id
+      ON CONFLICT (order_id) DO NOTHING RETURNING 1
+    )
+    SELECT CASE WHEN (SELECT count FROM unchanged) = ${seen.length} AND (SELECT count(*) FROM added) = ${added.length} THEN now() ELSE lost_race() END AS now`);
+  if (saved === undefined) throw new Error('the database has no clock');
+  return saved.now;
 }
 
 // Primary key; inserts by sku. Makes what is missing, so that there is a row to lock whichever product event comes first.
@@ -88,6 +113,14 @@ export function toReservation(row: ReservationRow): Reservation {
     lines: lines as Reservation['lines'],
     returns: returns as Reservation['returns'],
   };
+}
+
+function movementInsert(movements: Movement[]): Statement {
+  return sql`
+    INSERT INTO movement (sku, kind, on_hand_delta, reserved_delta, order_id, reason, actor)
+    SELECT sku, kind, "onHandDelta", "reservedDelta", "orderId", reason, actor
+    FROM json_to_recordset(${JSON.stringify(movements)})
+      AS m (sku text, kind text, "onHandDelta" int, "reservedDelta" int, "orderId" text, reason text, actor text)`;
 }
 
 function stockRow({ onHand, productVersion, updateTime, ...same }: Stock) {

@@ -11,6 +11,7 @@ import { createDatabase } from '../../../test/support/servers.ts';
 import { createChange } from '../src/change.ts';
 import { inventoryReactions } from '../src/events.ts';
 import { expireHolds } from '../src/expire-holds.ts';
+import { createLevels } from '../src/levels.ts';
 import { createReserveStock } from '../src/reserve-stock.ts';
 import { readLevels } from '../src/store.ts';
 
@@ -20,11 +21,12 @@ export const log = createLog('test', 'silent');
 export function openInstance(url: string) {
   const db = openDatabase(url, log);
   const changes = createChanges();
-  const change = createChange(changes);
+  const levels = createLevels();
+  const change = createChange(changes, levels);
   const reactions = new Map(inventoryReactions(change).map((reaction) => [reaction.schema.typeName, reaction]));
   return {
     db, change, changes,
-    reserveStock: createReserveStock(db, change),
+    reserveStock: createReserveStock({ db, change, levels, changes }),
     expiry: expireHolds(db, log, change),
     /** Hears events as the consumer does: in one transaction. */
     hear: (...events: Heard<Message>[]) => db.transaction((tx) => handleOnce(tx, events, reactions)),

@@ -6,10 +6,8 @@ import {
 } from '@millrace/gen/millrace/order/v1/events_pb.js';
 import { CancelCause } from '@millrace/gen/millrace/order/v1/order_pb.js';
 import type { Order, Quantity, Refund } from './order.ts';
-import type { TimelineEntry } from './store.ts';
+import type { Announcement } from './store.ts';
 import { customerToProto, inWords, linesToProto, money } from './wire.ts';
-
-export type Announcement = { event: OutgoingEvent; entry: TimelineEntry };
 
 export function placed(order: Order, actor: string): Announcement {
   const said = event(OrderPlacedSchema, {

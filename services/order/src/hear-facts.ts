@@ -1,9 +1,9 @@
 // Applies what other services said to the orders it is about, many events in one transaction.
 import type { Tx } from '@millrace/chassis/db';
-import { type Announcement, moved } from './announce.ts';
+import { moved } from './announce.ts';
 import { type Fact, hear } from './order.ts';
 import type { Recorder } from './record.ts';
-import { addToTimeline, lockOrders, type TimelineEntry } from './store.ts';
+import { addToTimeline, lockOrders, type Announcement, type TimelineEntry } from './store.ts';
 
 export type HeardFact = { fact: Fact; entry: TimelineEntry; currency?: string };
 

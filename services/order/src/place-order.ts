@@ -1,10 +1,9 @@
-// Takes an order: look-up, prices, hold, insert. Each step is shared by all calls of the moment, and a refused order fails alone.
+// Takes an order: prices, hold, insert. Each step is shared by all calls of the moment, and a refused order fails alone.
 import { fingerprint } from '@millrace/chassis/requests';
 import type { Caller } from '@millrace/chassis/auth';
 import { createBatcher } from '@millrace/chassis/batcher';
 import type { Database } from '@millrace/chassis/db';
 import { refuse } from '@millrace/chassis/errors';
-import { appendEvents } from '@millrace/chassis/outbox';
 import { PlaceOrderRequestSchema, type PlaceOrderRequest } from '@millrace/gen/millrace/order/v1/order_pb.js';
 import { customerIdFor } from './access.ts';
 import { placed } from './announce.ts';
@@ -30,36 +29,43 @@ const LOOK_UPS = { name: 'look-up', lanes: 2, max: 500, queueLimit: QUEUE_LIMIT 
 const INSERTS = { name: 'insert', lanes: 2, max: 200, queueLimit: QUEUE_LIMIT };
 
 export function createPlaceOrder({ db, neighbours, paymentWindowMs, holdGraceMs }: PlaceOrderOptions) {
-  const lookUp = createBatcher<RequestKey, { orderId: string | null; now: Date }>(LOOK_UPS, (keys) => findPlaced(db, keys));
+  const lookUp = createBatcher<RequestKey, string | null>(LOOK_UPS, (keys) => findPlaced(db, keys));
   const insert = createBatcher<NewOrder, Date | 'taken'>(INSERTS, (orders) => insertAll(db, orders));
 
   return async function placeOrder(caller: Caller, request: PlaceOrderRequest): Promise<Order> {
     const customerId = customerIdFor(caller, request.customer?.customerId ?? '');
     const key = { placedBy: caller.subject, requestId: request.requestId };
     const orderId = orderIdOf(key.placedBy, key.requestId, fingerprint(PlaceOrderRequestSchema, request));
+    try {
+      const order = await priceAndHold(orderId, customerId, request);
+      // From here on the outcome may be unknown: the hold is left to end by itself, and a repeat finds it again.
+      const createTime = await insert({ order, ...key });
+      if (createTime !== 'taken') return { ...order, createTime, updateTime: createTime };
+    } catch (error) {
+      // Repeats are rare, so only what did not go through is looked up: whatever prices and stock are by now, a repeat gets its order.
+      const known = await lookUp(key).catch(() => null);
+      if (known === null) throw error;
+      return repeat(key, known, orderId);
+    }
+    const winner = await lookUp(key);
+    if (winner === null) throw new Error(`order ${orderId} was neither stored nor there`);
+    if (winner !== orderId) await neighbours.release(orderId);
+    return repeat(key, winner, orderId);
+  };
 
-    const { orderId: known, now } = await lookUp(key);
-    if (known !== null) return repeat(key, known, orderId);
-
+  /** Holding again what is held changes nothing, so a repeat may come this far too. */
+  async function priceAndHold(orderId: string, customerId: string, request: PlaceOrderRequest): Promise<Order> {
     const catalogue = await neighbours.catalogueOf(request.lines.map((line) => line.sku));
     const priced = priceLines(request.lines, catalogue, amountOf(request.expectedTotal));
+    const now = db.clock.now();
     const paymentDueTime = new Date(now.getTime() + paymentWindowMs);
     await neighbours.reserve({ orderId, lines: priced.lines, holdUntil: new Date(paymentDueTime.getTime() + holdGraceMs) });
-
     const { name = '', email = '', phone = '' } = request.customer ?? {};
-    const order = newOrder({
+    return newOrder({
       ...priced, orderId, customer: { customerId, name, email, phone }, paymentMethod: request.paymentMethod,
       shippingAddress: addressOf(request.shippingAddress), note: request.note, paymentDueTime,
     }, now);
-    // From here on the outcome may be unknown: the hold is left to end by itself, and a repeat finds it again.
-    const createTime = await insert({ order, ...key });
-    if (createTime !== 'taken') return { ...order, createTime, updateTime: createTime };
-
-    const winner = await lookUp(key);
-    if (winner.orderId === null) throw new Error(`order ${orderId} was neither stored nor there`);
-    if (winner.orderId !== orderId) await neighbours.release(orderId);
-    return repeat(key, winner.orderId, orderId);
-  };
+  }
 
   async function repeat({ requestId }: RequestKey, known: string, orderId: string): Promise<Order> {
     // The id holds the fingerprint of the body: another id is another body.
@@ -73,11 +79,9 @@ export function createPlaceOrder({ db, neighbours, paymentWindowMs, holdGraceMs 
 async function insertAll(db: Database, orders: NewOrder[]): Promise<(Date | 'taken')[]> {
   // Twins of one request may be in one batch: the first of them has the row, the others come too late.
   const firsts = new Map(orders.toReversed().map((item) => [item.order.orderId, item]));
-  const said = [...firsts.values()].map((item) => ({ item, announcement: placed(item.order, item.placedBy) }));
-  const stored = await db.transaction(async (tx) => {
-    const times = await insertOrders(tx, said.map(({ item }) => item), said.map(({ announcement }) => announcement.entry));
-    await appendEvents(tx, said.flatMap(({ item, announcement }) => (times.has(item.order.orderId) ? [announcement.event] : [])));
-    return times;
-  });
+  const items = [...firsts.values()];
+  const stored = await insertOrders(db, items, items.map(({ order, placedBy }) => placed(order, placedBy)));
+  const [createTime] = stored.values();
+  if (createTime !== undefined) db.clock.saw(createTime);
   return orders.map((item) => (firsts.get(item.order.orderId) === item ? (stored.get(item.order.orderId) ?? 'taken') : 'taken'));
 }

@@ -2,9 +2,8 @@
 import type { Changes } from '@millrace/chassis/changes';
 import type { Tx } from '@millrace/chassis/db';
 import { appendEvents } from '@millrace/chassis/outbox';
-import type { Announcement } from './announce.ts';
 import type { Order } from './order.ts';
-import { addToTimeline, saveOrders, type TimelineEntry } from './store.ts';
+import { addToTimeline, saveOrders, type Announcement, type TimelineEntry } from './store.ts';
 
 /** What happened to orders, in the order in which it happened. */
 export type Happened = { orders: Order[]; entries: (TimelineEntry | Announcement)[] };
@@ -12,9 +11,12 @@ export type Recorder = (tx: Tx, happened: Happened) => Promise<void>;
 
 export function createRecord(changes: Pick<Changes, 'notify'>): Recorder {
   return async (tx, { orders, entries }) => {
-    await saveOrders(tx, orders);
-    await appendEvents(tx, entries.flatMap((entry) => ('event' in entry ? [entry.event] : [])));
-    await addToTimeline(tx, entries.map((entry) => ('event' in entry ? entry.entry : entry)));
+    // In one packet: none needs another's answer.
+    await Promise.all([
+      saveOrders(tx, orders),
+      appendEvents(tx, entries.flatMap((entry) => ('event' in entry ? [entry.event] : []))),
+      addToTimeline(tx, entries.map((entry) => ('event' in entry ? entry.entry : entry))),
+    ]);
     tx.afterCommit(() => orders.forEach((order) => changes.notify(order.orderId)));
   };
 }

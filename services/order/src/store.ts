@@ -1,5 +1,6 @@
 // Orders and their timeline in the database.
-import { sql, type Queryable, type Tx } from '@millrace/chassis/db';
+import { sql, type Database, type Queryable, type Tx } from '@millrace/chassis/db';
+import { outboxInsert, type OutgoingEvent } from '@millrace/chassis/outbox';
 import type { OrderModel } from '@millrace/gen/prisma/order/models/Order.ts';
 import type { Address, CancelCause, Order, OrderLine, OrderState, Payment, PaymentState, Refund } from './order.ts';
 
@@ -10,21 +11,25 @@ export type Locked = { orders: Map<string, Order>; now: Date };
 export type TimelineEntry = {
   orderId: string; time: Date; source: string; kind: string; summary: string; eventId: string; actor: string; detail: Record<string, string>;
 };
+/** What order itself says: an event, and its line in the timeline. */
+export type Announcement = { event: OutgoingEvent; entry: TimelineEntry };
 
-/** For each key the order that was placed under it, if any, and the database's clock. Unique index on (placed_by, request_id). */
-export async function findPlaced(db: Queryable, keys: RequestKey[]): Promise<{ orderId: string | null; now: Date }[]> {
-  return db.query(sql`
-    SELECT o.order_id AS "orderId", now() AS now
+/** For each key the order that was placed under it, if any. Unique index on (placed_by, request_id). */
+export async function findPlaced(db: Queryable, keys: RequestKey[]): Promise<(string | null)[]> {
+  const rows = await db.query<{ order_id: string | null }>(sql`
+    SELECT (SELECT order_id FROM orders o WHERE o.placed_by = k.placed_by AND o.request_id = k.request_id)
     FROM unnest(${keys.map((key) => key.placedBy)}::text[], ${keys.map((key) => key.requestId)}::text[]) WITH ORDINALITY AS k (placed_by, request_id, place)
-    LEFT JOIN orders o USING (placed_by, request_id) ORDER BY place`);
+    ORDER BY place`);
+  return rows.map((row) => row.order_id);
 }
 
 /**
- * Stores new orders with the first entries of their timelines, and answers when each was stored; those that were there already are left out.
- * In the order of the unique index (placed_by, request_id), so that two batches with the same requests wait for each other instead of deadlocking.
+ * Stores new orders with their events and the first entries of their timelines, and answers when each was stored; those that were there
+ * already are left out. In the order of the unique index (placed_by, request_id), so that two batches with the same requests wait for each
+ * other instead of deadlocking. One statement is one transaction: nothing is locked while we would think.
  */
-export async function insertOrders(tx: Tx, orders: NewOrder[], entries: TimelineEntry[]): Promise<Map<string, Date>> {
-  const rows = await tx.query<{ order_id: string; create_time: Date }>(sql`
+export async function insertOrders(db: Database, orders: NewOrder[], said: Announcement[]): Promise<Map<string, Date>> {
+  const rows = await db.query<{ order_id: string; create_time: Date }>(sql`
     WITH stored AS (
       INSERT INTO orders (order_id, placed_by, request_id, customer_id, customer_name, customer_email, customer_phone, lines, currency, total,
         payment_method, shipping_address, note, payment_due_time, due_time)
@@ -36,9 +41,10 @@ export async function insertOrders(tx: Tx, orders: NewOrder[], entries: Timeline
     ), told AS (
       INSERT INTO timeline (order_id, time, source, kind, summary, event_id, actor, detail)
       SELECT order_id, create_time, source, kind, summary, event_id, actor, detail
-      FROM json_populate_recordset(NULL::timeline, ${JSON.stringify(entries.map(entryRow))}) JOIN stored USING (order_id)
-    )
+      FROM json_populate_recordset(NULL::timeline, ${JSON.stringify(said.map(({ entry }) => entryRow(entry)))}) JOIN stored USING (order_id)
+    ), said AS (${outboxInsert(said.map(({ event }) => event), sql`SELECT order_id FROM stored`)})
     SELECT order_id, create_time FROM stored`);
+  db.wroteEvents();
   return new Map(rows.map((row) => [row.order_id, row.create_time]));
 }
 
@@ -81,7 +87,7 @@ export async function saveOrders(tx: Tx, orders: Order[]): Promise<void> {
       stock_committed = r.stock_committed, cancel_cause = r.cancel_cause, cancel_reason = r.cancel_reason, carrier = r.carrier,
       tracking_number = r.tracking_number, due_time = r.due_time, version = r.version, update_time = r.update_time
     FROM json_populate_recordset(NULL::orders, ${JSON.stringify(orders.map(changingRow))}) AS r
-    WHERE o.order_id = r.order_id`);
+    WHERE o.order_id = r.order_id AND o.order_id = ANY(${orders.map(({ orderId }) => orderId)})`);
 }
 
 /** Adds entries to the timelines of orders that exist; others are about orders that never came to be. */
@@ -91,7 +97,7 @@ export async function addToTimeline(tx: Tx, entries: TimelineEntry[]): Promise<v
     INSERT INTO timeline (order_id, time, source, kind, summary, event_id, actor, detail)
     SELECT order_id, coalesce(time, now()), source, kind, summary, event_id, actor, detail
     FROM json_populate_recordset(NULL::timeline, ${JSON.stringify(entries.map(entryRow))}) AS r
-    WHERE EXISTS (SELECT FROM orders o WHERE o.order_id = r.order_id)`);
+    WHERE (SELECT true FROM orders o WHERE o.order_id = r.order_id)`);
 }
 
 /** A row, read by Prisma or by a statement of ours, as an order. */

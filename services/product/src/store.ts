@@ -45,7 +45,8 @@ export async function update(tx: Tx, products: Product[]): Promise<void> {
   await tx.query(sql`
     UPDATE product SET (name, description, currency_code, minor_units, attributes, image_url, state, revision, update_time)
       = (n.name, n.description, n.currency_code, n.minor_units, n.attributes, n.image_url, n.state, n.revision, n.update_time)
-    FROM json_populate_recordset(NULL::product, ${toJson(products)}) AS n WHERE product.sku = n.sku`);
+    FROM json_populate_recordset(NULL::product, ${toJson(products)}) AS n
+    WHERE product.sku = n.sku AND product.sku = ANY(${products.map(({ sku }) => sku)})`);
 }
 
 export function toProduct({ currencyCode, minorUnits, attributes, state, ...row }: ProductRow): Product {

@@ -1,0 +1,19 @@
+import { expect, test } from 'vitest';
+import { sql } from './sql.ts';
+
+test('every value is a parameter', () => {
+  const { text, values } = sql`SELECT * FROM t WHERE a = ${"x'; DROP TABLE t"} AND b = ANY(${[1, 2]})`;
+  expect({ text, values }).toEqual({ text: 'SELECT * FROM t WHERE a = $1 AND b = ANY($2)', values: ["x'; DROP TABLE t", [1, 2]] });
+});
+
+test('a statement in a hole becomes a part, with its parameters counted on', () => {
+  const part = (id: number) => sql`SELECT ${id}, ${'y'}`;
+  const { text, values } = sql`WITH a AS (${part(7)}), b AS (${sql`SELECT ${part(8)}`}) SELECT ${'z'}`;
+  expect({ text, values }).toEqual({ text: 'WITH a AS (SELECT $1, $2), b AS (SELECT SELECT $3, $4) SELECT $5', values: [7, 'y', 8, 'y', 'z'] });
+});
+
+test('the same text has the same name, another part another one', () => {
+  const whole = (part: ReturnType<typeof sql>) => sql`SELECT (${part})`;
+  expect(whole(sql`SELECT 1`).name).toBe(whole(sql`SELECT 1`).name);
+  expect(whole(sql`SELECT 1`).name).not.toBe(whole(sql`SELECT 2`).name);
+});
