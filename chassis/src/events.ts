@@ -13,20 +13,27 @@ export type EventKind = {
   /** Local name of the field that holds the aggregate's id. */
   aggregate: string;
   heardBy: string[];
+  /** Whose every instance listens as well, without the broker's promise. */
+  overheardBy: string[];
 };
 
 /** The event that a message is; a message without the option is none, and that is a defect. */
 export function eventKind(schema: DescMessage): EventKind {
   if (!hasOption(schema, eventOption)) throw new Error(`${schema.typeName} is not an event`);
-  const { subject, aggregate, heardBy } = getOption(schema, eventOption);
+  const { subject, aggregate, heardBy, overheardBy } = getOption(schema, eventOption);
   const field = schema.fields.find((candidate) => candidate.name === aggregate);
   if (field === undefined) throw new Error(`${schema.typeName} has no field ${aggregate}`);
-  return { schema, subject, stream: streamOf(subject), aggregate: field.localName, heardBy };
+  return { schema, subject, stream: streamOf(subject), aggregate: field.localName, heardBy, overheardBy };
 }
 
 /** The stream that holds a subject. */
 export function streamOf(subject: string): string {
   return (subject.split('.', 1)[0] ?? '').toUpperCase();
+}
+
+/** The aggregate's id in a subject. */
+export function aggregateOf(subject: string): string {
+  return decodeURIComponent(subject.split('.')[2] ?? '');
 }
 
 /** An aggregate's id as one subject token: dots, wildcards, blanks and "%" are written as %XX. */

@@ -16,6 +16,7 @@ import { eventKind } from './events.ts';
 import type { Reaction } from './inbox.ts';
 import type { Log } from './log.ts';
 import type { Loop } from './loop.ts';
+import { overhear, type Overhearing } from './overhear.ts';
 import { createRelay } from './relay.ts';
 import { createRetention } from './retention.ts';
 import { startServer, type HttpHandler } from './server.ts';
@@ -29,6 +30,7 @@ export type ServiceDefinition = {
   routes: (router: ConnectRouter) => void;
   services: DescService[];
   reactions: Reaction[];
+  overhears?: Overhearing[];
   loops?: Loop[];
   /** Raw routes by path, such as a provider's webhook. */
   http?: Record<string, HttpHandler>;
@@ -136,6 +138,7 @@ function createPart(definition: ServiceDefinition) {
       connecting = connectBroker(config.NATS_URL, name, log, stopped.signal).then((connected) => {
         connection = connected;
         js = connected && jetstream(connected);
+        if (connected !== undefined) for (const overhearing of definition.overhears ?? []) overhear(connected, overhearing);
       });
       running = loops.map((loop) => loop.start(stopped.signal));
     },

@@ -31,8 +31,9 @@ describe.each(SERVICES)('%s', (service) => {
     expect(publish.allow.filter((subject) => /STREAM\.(CREATE|UPDATE|DELETE|PURGE)|CONSUMER\.(CREATE|DELETE)/.test(subject))).toEqual([]);
   });
 
-  test('listens to its own inbox only', () => {
-    expect(subscribe).toEqual({ allow: [`_INBOX_${service}.>`] });
+  test('listens to its own inbox, to what its contract lets it overhear, and to nothing else', () => {
+    const overheard = EVENTS.filter((event) => event.overheardBy.includes(service)).map((event) => `${event.subject}.*`);
+    expect(subscribe).toEqual({ allow: [`_INBOX_${service}.>`, ...overheard] });
   });
 });
 

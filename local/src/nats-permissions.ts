@@ -22,7 +22,7 @@ export function servicePermissions(service: string): Permissions {
   const known = new Set([...EVENTS.filter((event) => event.saidBy === service).map((event) => event.stream), ...heardBy(service).keys()]);
   return {
     publish: { allow: [...own, ...heard, ...[...known].map((stream) => `$JS.API.STREAM.INFO.${stream}`)] },
-    subscribe: { allow: [`_INBOX_${service}.>`] },
+    subscribe: { allow: [`_INBOX_${service}.>`, ...EVENTS.filter((event) => event.overheardBy.includes(service)).map((event) => `${event.subject}.*`)] },
   };
 }
 

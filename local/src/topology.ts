@@ -7,7 +7,7 @@ import { file_millrace_order_v1_events as order } from '@millrace/gen/millrace/o
 import { file_millrace_payment_v1_events as payment } from '@millrace/gen/millrace/payment/v1/events_pb.js';
 import { file_millrace_product_v1_events as product } from '@millrace/gen/millrace/product/v1/events_pb.js';
 
-export type EventRoute = { subject: string; stream: string; saidBy: string; heardBy: string[] };
+export type EventRoute = { subject: string; stream: string; saidBy: string; heardBy: string[]; overheardBy: string[] };
 
 export const EVENTS: readonly EventRoute[] = [order, product, inventory, payment, notification].flatMap(routesOf);
 
@@ -28,9 +28,9 @@ function routesOf(file: DescFile): EventRoute[] {
   return file.messages
     .filter((message) => hasOption(message, eventOption))
     .map((message) => {
-      const { subject, heardBy: hearers } = getOption(message, eventOption);
+      const { subject, heardBy: hearers, overheardBy } = getOption(message, eventOption);
       const [word = ''] = subject.split('.');
       const saidBy = file.proto.package.split('.')[1] ?? '';
-      return { subject, stream: word.toUpperCase(), saidBy, heardBy: [...hearers] };
+      return { subject, stream: word.toUpperCase(), saidBy, heardBy: [...hearers], overheardBy: [...overheardBy] };
     });
 }

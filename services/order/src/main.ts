@@ -9,6 +9,7 @@ import { runService, type Running, type ServiceDefinition } from '@millrace/chas
 import { warmUpValidation } from '@millrace/chassis/validation';
 import { InventoryService } from '@millrace/gen/millrace/inventory/v1/inventory_pb.js';
 import { OrderService } from '@millrace/gen/millrace/order/v1/order_pb.js';
+import { ProductArchivedSchema, ProductUpdatedSchema } from '@millrace/gen/millrace/product/v1/events_pb.js';
 import { ProductService } from '@millrace/gen/millrace/product/v1/product_pb.js';
 import { PrismaClient } from '@millrace/gen/prisma/order/client.ts';
 import { readOrderConfig } from './config.ts';
@@ -52,6 +53,7 @@ export function defineOrder(env: Env, given?: Neighbours): ServiceDefinition {
     services: [OrderService],
     routes: orderRoutes({ db, prisma, record, placeOrder, getOrder, watchOrder }),
     reactions: orderReactions(record),
+    overhears: [{ schemas: [ProductUpdatedSchema, ProductArchivedSchema], hear: (sku) => neighbours.prices.forget(sku), lost: () => neighbours.prices.forgetAll() }],
     loops: [expireOrders(db, record, log)],
     async warmUp() {
       warmUpValidation([OrderService]);

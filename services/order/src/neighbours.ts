@@ -8,6 +8,7 @@ import type { Log } from '@millrace/chassis/log';
 import type { InventoryService, ReserveStockResult } from '@millrace/gen/millrace/inventory/v1/inventory_pb.js';
 import { ProductState, type ProductService } from '@millrace/gen/millrace/product/v1/product_pb.js';
 import type { Quantity } from './order.ts';
+import { type Catalogue, createPrices } from './prices.ts';
 import type { Product } from './pricing.ts';
 import { amountOf } from './wire.ts';
 
@@ -16,7 +17,6 @@ export type Neighbours = {
   inventory: Pick<Client<typeof InventoryService>, 'reserveStockMany' | 'releaseStock'>;
 };
 export type Hold = { orderId: string; lines: Quantity[]; holdUntil: Date };
-export type Catalogue = ReadonlyMap<string, Product>;
 
 /** Callers that may wait; at a thousand orders a second that is about a second of them. */
 const QUEUE_LIMIT = 2_000;
@@ -79,7 +79,7 @@ export function createNeighbours({ products, inventory }: Neighbours, log: Log) 
     await inventory.releaseStock({ orderId }).catch((error: unknown) => away('inventory', error));
   }
 
-  return { catalogueOf, reserve, release };
+  return { prices: createPrices(catalogueOf), reserve, release };
 }
 
 function outcome(result: ReserveStockResult['result']): 'held' | Error {

@@ -10,7 +10,6 @@ import { placed } from './announce.ts';
 import type { createNeighbours } from './neighbours.ts';
 import { orderIdOf } from './order-id.ts';
 import { newOrder, type Order } from './order.ts';
-import { priceLines } from './pricing.ts';
 import { findPlaced, insertOrders, loadOrders, type NewOrder, type RequestKey } from './store.ts';
 import { addressOf, amountOf } from './wire.ts';
 
@@ -55,8 +54,7 @@ export function createPlaceOrder({ db, neighbours, paymentWindowMs, holdGraceMs 
 
   /** Holding again what is held changes nothing, so a repeat may come this far too. */
   async function priceAndHold(orderId: string, customerId: string, request: PlaceOrderRequest): Promise<Order> {
-    const catalogue = await neighbours.catalogueOf(request.lines.map((line) => line.sku));
-    const priced = priceLines(request.lines, catalogue, amountOf(request.expectedTotal));
+    const priced = await neighbours.prices.price(request.lines, amountOf(request.expectedTotal));
     const now = db.clock.now();
     const paymentDueTime = new Date(now.getTime() + paymentWindowMs);
     await neighbours.reserve({ orderId, lines: priced.lines, holdUntil: new Date(paymentDueTime.getTime() + holdGraceMs) });

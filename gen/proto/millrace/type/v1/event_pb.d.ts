@@ -38,6 +38,13 @@ export declare type EventOptions = Message<"millrace.type.v1.EventOptions"> & {
    * @generated from field: repeated string heard_by = 3;
    */
   heardBy: string[];
+
+  /**
+   * Services whose every instance listens as well, without the broker's promise: a hint that what they remember is old.
+   *
+   * @generated from field: repeated string overheard_by = 4;
+   */
+  overheardBy: string[];
 };
 
 /**

@@ -9,7 +9,7 @@ import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
  * Describes the file millrace/type/v1/event.proto.
  */
 export const file_millrace_type_v1_event = /*@__PURE__*/
-  fileDesc("ChxtaWxscmFjZS90eXBlL3YxL2V2ZW50LnByb3RvEhBtaWxscmFjZS50eXBlLnYxIkQKDEV2ZW50T3B0aW9ucxIPCgdzdWJqZWN0GAEgASgJEhEKCWFnZ3JlZ2F0ZRgCIAEoCRIQCghoZWFyZF9ieRgDIAMoCTpXCgVldmVudBIfLmdvb2dsZS5wcm90b2J1Zi5NZXNzYWdlT3B0aW9ucxi1hwMgASgLMh4ubWlsbHJhY2UudHlwZS52MS5FdmVudE9wdGlvbnNSBWV2ZW50YgZwcm90bzM", [file_google_protobuf_descriptor]);
+  fileDesc("ChxtaWxscmFjZS90eXBlL3YxL2V2ZW50LnByb3RvEhBtaWxscmFjZS50eXBlLnYxIloKDEV2ZW50T3B0aW9ucxIPCgdzdWJqZWN0GAEgASgJEhEKCWFnZ3JlZ2F0ZRgCIAEoCRIQCghoZWFyZF9ieRgDIAMoCRIUCgxvdmVyaGVhcmRfYnkYBCADKAk6VwoFZXZlbnQSHy5nb29nbGUucHJvdG9idWYuTWVzc2FnZU9wdGlvbnMYtYcDIAEoCzIeLm1pbGxyYWNlLnR5cGUudjEuRXZlbnRPcHRpb25zUgVldmVudGIGcHJvdG8z", [file_google_protobuf_descriptor]);
 
 /**
  * Describes the message millrace.type.v1.EventOptions.
