@@ -1,11 +1,11 @@
 // Whole journeys: placed, paid, confirmed, and both mails handed to the mail provider. Ends are heard on the broker, as any other program would.
-import { createClient } from '@connectrpc/connect';
+import { fromBinary } from '@bufbuild/protobuf';
 import { connect } from '@nats-io/transport-node';
-import { OrderService } from '@millrace/gen/millrace/order/v1/order_pb.js';
+import { PlaceOrderResponseSchema } from '@millrace/gen/millrace/order/v1/order_pb.js';
 import { natsLogin } from '../../local/src/nats.ts';
+import { createCaller } from './caller.ts';
 import { type Histogram, createHistogram, record } from './histogram.ts';
-import { transports } from './load.ts';
-import { type Basket, newRequest } from './load-place.ts';
+import { type Basket, PLACE_ORDER, createRequests } from './load-place.ts';
 
 export type JourneyTask = Basket & {
   url: string;
@@ -57,7 +57,8 @@ export async function runJourney(task: JourneyTask): Promise<Journey> {
   hear('notifications.sent.*', (journey) => (journey.mails += 1));
   await connection.flush();
 
-  const clients = transports(task.url, task.token).map((transport) => createClient(OrderService, transport));
+  const caller = createCaller(task.url, task.token);
+  const request = createRequests(task, task.run, 'pm_card_visa');
   const begun = performance.now();
   let flying = 0;
   const placer = async (first: number) => {
@@ -65,8 +66,8 @@ export async function runJourney(task: JourneyTask): Promise<Journey> {
       while (open.size + flying >= task.underway && performance.now() - begun < task.rampMs + task.ms) await new Promise<void>((resolve) => nextWake(resolve));
       flying += 1;
       const startedAt = performance.now();
-      const answer = await clients[n % clients.length]?.placeOrder(newRequest(task, task.run, n, 'pm_card_visa')).finally(() => (flying -= 1));
-      const orderId = answer?.order?.orderId ?? '';
+      const answer = await caller.call(PLACE_ORDER, request(n)).finally(() => (flying -= 1));
+      const orderId = fromBinary(PlaceOrderResponseSchema, answer).order?.orderId ?? '';
       open.set(orderId, { startedAt, ...(early.get(orderId) ?? { confirmed: false, mails: 0 }) });
       early.delete(orderId);
       placed += 1;
@@ -89,6 +90,7 @@ export async function runJourney(task: JourneyTask): Promise<Journey> {
   const [from, to] = await Promise.all([atStart, atEnd]);
   const deadline = performance.now() + SETTLE_MS;
   while (open.size > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50));
+  caller.close();
   await connection.close();
   return { placed, done: to.ended - from.ended, ms: to.at - from.at, latencies, backlog: [from.backlog, to.backlog], stillOpen: open.size };
 }
