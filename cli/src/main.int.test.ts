@@ -97,6 +97,10 @@ describe('a command that is not meant so', () => {
     ['product import nowhere.csv', 'there is no file nowhere.csv'],
     ['dead-letters show dl_1', '--service is missing: order, product'],
     ['dead-letters show dl_1 --service shop', '--service is one of'],
+    ['events republish', '--since is missing'],
+    ['events republish --since soon', '--since must be a time'],
+    ['events republish --since 1d --stream ORDER', '--stream is one of ORDERS, PRODUCTS'],
+    ['events republish --since 1d', 'does not say where the databases and the streams are'],
     ['product get mug --as nobody', 'There is no token "nobody"'],
     ['product get mug --edge nowhere --token t', '--edge must be an address'],
   ])('"%s" is exit code 2 with "%s"', async (line, words) => {

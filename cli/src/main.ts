@@ -9,6 +9,7 @@ import { type Target, connectTo, findTarget } from './connection.ts';
 import { helpOfAll, helpOfNoun, usageOf } from './help.ts';
 import { audit } from './nouns/audit.ts';
 import { deadLetters } from './nouns/dead-letters.ts';
+import { events } from './nouns/events.ts';
 import { notification } from './nouns/notification.ts';
 import { order } from './nouns/order.ts';
 import { payment } from './nouns/payment.ts';
@@ -25,7 +26,7 @@ export type Terminal = {
   signal: AbortSignal;
 };
 
-const NOUNS: Record<string, Noun> = { order, product, stock, payment, notification, 'dead-letters': deadLetters, audit };
+const NOUNS: Record<string, Noun> = { order, product, stock, payment, notification, 'dead-letters': deadLetters, events, audit };
 const COMMON = { json: YES, edge: TEXT, token: TEXT, as: TEXT, 'request-id': TEXT, help: { type: 'boolean', short: 'h' } } as const;
 
 /** Runs one command line; answers the exit code and never throws what a person can cause. */

@@ -43,6 +43,17 @@ export function uuidsOf(id: bigint): [string, string] {
   return [uuid('0000'), uuid('ffff')];
 }
 
+/** Whether this one is among them. */
+export function has(ids: Ids, id: bigint): boolean {
+  let [low, high] = [0, ids.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((ids[middle] as bigint) < id) low = middle + 1;
+    else high = middle;
+  }
+  return ids[low] === id;
+}
+
 /** Those of `some` that are not in `all`. */
 export function missing(some: Ids, all: Ids): bigint[] {
   const lost: bigint[] = [];
