@@ -1,10 +1,12 @@
 // One POST to a webhook endpoint; answers its status, or 0 when there was none.
 import http from 'node:http';
 import https from 'node:https';
+import { urlToHttpOptions } from 'node:url';
 import type { WebhookRequest } from './source.ts';
 
 const ANSWER_TIMEOUT_MS = 10_000;
 const MAX_SOCKETS = 64;
+const MAX_TARGETS = 100; // addresses kept read; Twilio's carry the message's id and differ each time
 
 export interface Sender {
   send(request: WebhookRequest): Promise<number>;
@@ -16,16 +18,26 @@ export function createSender(): Sender {
     'http:': new http.Agent({ keepAlive: true, maxSockets: MAX_SOCKETS }),
     'https:': new https.Agent({ keepAlive: true, maxSockets: MAX_SOCKETS }),
   };
+  const targets = new Map<string, http.ClientRequestArgs>();
+
+  const targetOf = (url: string): http.ClientRequestArgs => {
+    const known = targets.get(url);
+    if (known) return known;
+    const target = urlToHttpOptions(new URL(url));
+    if (targets.size >= MAX_TARGETS) targets.clear();
+    targets.set(url, target);
+    return target;
+  };
+
   return {
     send({ url, headers, body }) {
       return new Promise((resolve) => {
         let status = 0;
         try {
-          const target = new URL(url);
+          const target = targetOf(url);
           const secure = target.protocol === 'https:';
           const request = (secure ? https : http).request(
-            target,
-            { method: 'POST', agent: agents[secure ? 'https:' : 'http:'], timeout: ANSWER_TIMEOUT_MS, headers: { ...headers, 'content-length': Buffer.byteLength(body) } },
+            { ...target, method: 'POST', agent: agents[secure ? 'https:' : 'http:'], timeout: ANSWER_TIMEOUT_MS, headers: { ...headers, 'content-length': Buffer.byteLength(body) } },
             (response) => {
               status = response.statusCode ?? 0;
               response.resume();
