@@ -21,6 +21,12 @@ const DEFAULT_MAIL_FROM = 'shop@millrace.example';
 const DEFAULT_ADMIN_EMAILS = 'admin@millrace.example';
 const DEFAULT_TWILIO_FROM = '+15005550006'; // Twilio's own test number
 
+/** What the payment service hears of Stripe, and no more: every other type would be a call for nothing. */
+const STRIPE_EVENTS = [
+  ...['succeeded', 'canceled', 'payment_failed', 'requires_action', 'processing'].map((type) => `payment_intent.${type}`),
+  ...['created', 'updated', 'failed'].map((type) => `refund.${type}`),
+  ...['created', 'updated', 'closed'].map((type) => `charge.dispute.${type}`),
+];
 const STRIPE = ['STRIPE_SECRET_KEY', 'STRIPE_WEBHOOK_SECRET', 'STRIPE_API_BASE'];
 const POSTMARK = ['POSTMARK_SERVER_TOKEN', 'POSTMARK_API_BASE', 'POSTMARK_WEBHOOK_SECRET', 'MAIL_FROM', 'ADMIN_EMAILS'];
 const TWILIO = ['TWILIO_ACCOUNT_SID', 'TWILIO_AUTH_TOKEN', 'TWILIO_FROM', 'TWILIO_API_BASE', 'TWILIO_WEBHOOK_URL'];
@@ -74,6 +80,7 @@ export function sandboxEnvironment(plan: Plan): Environment {
     STRIPE_SECRET_KEY: sandboxStripeKey(plan),
     STRIPE_WEBHOOK_SECRET: sandboxWebhookSecret(plan),
     STRIPE_WEBHOOK_URL: `${edge}/webhooks/stripe`,
+    STRIPE_WEBHOOK_EVENTS: STRIPE_EVENTS.join(','),
     POSTMARK_SERVER_TOKEN: plan.secret('postmark'),
     POSTMARK_WEBHOOK_URL: `${edge}/webhooks/postmark`,
     POSTMARK_WEBHOOK_SECRET: plan.secret('postmark-webhook'),

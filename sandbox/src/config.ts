@@ -3,7 +3,8 @@ export interface Config {
   host: string;
   port: number;
   dataFolder: string;
-  stripe: { secretKey: string; webhookSecret: string; webhookUrl: string | undefined };
+  /** `webhookEvents`: the types that the endpoint has subscribed to; '*' stands for all. */
+  stripe: { secretKey: string; webhookSecret: string; webhookUrl: string | undefined; webhookEvents: ReadonlySet<string> };
   postmark: { serverToken: string; webhookSecret: string; webhookUrl: string | undefined };
   twilio: { accountSid: string; authToken: string; webhookUrl: string | undefined };
 }
@@ -37,6 +38,7 @@ export function readConfig(env: Environment): Config {
       secretKey: required('STRIPE_SECRET_KEY', 'the API key that callers must send'),
       webhookSecret: required('STRIPE_WEBHOOK_SECRET', 'the secret that webhooks are signed with'),
       webhookUrl: url('STRIPE_WEBHOOK_URL'),
+      webhookEvents: new Set((env['STRIPE_WEBHOOK_EVENTS'] || '*').split(',').map((type) => type.trim())),
     },
     postmark: {
       serverToken: required('POSTMARK_SERVER_TOKEN', 'the server token that callers must send'),

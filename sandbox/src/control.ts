@@ -2,6 +2,7 @@
 import { asObject, ControlError, oneOf } from './faults.ts';
 import type { Incoming, Reply } from './http.ts';
 import type { Sandbox } from './sandbox.ts';
+import { hooksOf } from './stripe/call.ts';
 import { answerBank } from './stripe/intent-steps.ts';
 import { NORMAL, parseMode } from './webhooks/mode.ts';
 
@@ -54,7 +55,7 @@ export function authenticate(sandbox: Sandbox, id: string, succeeded: boolean): 
   const intent = sandbox.store.intents.get(id);
   if (!intent) throw new ControlError(`payment_intent must be the id of an intent, not ${JSON.stringify(id.slice(0, 100))}`);
   const at = sandbox.now();
-  const change = answerBank({ store: sandbox.store, at, requestId: null, hooks: sandbox.config.stripe.webhookUrl !== undefined, decline: false }, intent, succeeded);
+  const change = answerBank({ store: sandbox.store, at, requestId: null, hooks: hooksOf(sandbox.config), decline: false }, intent, succeeded);
   if (!change) throw new ControlError(`payment_intent ${id} does not wait for its customer: its status is ${intent.status}, not requires_action`);
   sandbox.store.append({ at, ...change });
   return { payment_intent: id, status: change.intent?.status ?? intent.status };

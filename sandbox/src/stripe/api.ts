@@ -6,7 +6,7 @@ import { pause } from '../pause.ts';
 import type { Sandbox } from '../sandbox.ts';
 import { randomText } from '../store/ids.ts';
 import type { Line, Outcome } from '../store/records.ts';
-import type { Call, Result } from './call.ts';
+import { type Call, hooksOf, type Result } from './call.ts';
 import { badRequest, type ErrorFields, faultFields, StripeRefusal } from './errors.ts';
 import { expand } from './expand.ts';
 import { listOf, type Params, parseForm } from './form.ts';
@@ -78,7 +78,7 @@ function perform(sandbox: Sandbox, request: Request): Reply {
 
   const call: Call = {
     store: sandbox.store, at, requestId, params, render,
-    hooks: sandbox.config.stripe.webhookUrl !== undefined,
+    hooks: hooksOf(sandbox.config),
     decline: hit.effect === 'decline',
     id: request.id,
     path: incoming.path,

@@ -1,4 +1,5 @@
 // What an operation is given, and what it answers with.
+import type { Config } from '../config.ts';
 import type { EventRecord, Line, Subject } from '../store/records.ts';
 import type { Store } from '../store/store.ts';
 import type { ErrorFields } from './errors.ts';
@@ -10,8 +11,8 @@ export interface Act {
   store: Store;
   at: number; // milliseconds
   requestId: string | null;
-  /** Whether there is a webhook endpoint to tell. */
-  hooks: boolean;
+  /** Whether there is a webhook endpoint that hears events of this type. */
+  hooks: (type: string) => boolean;
   /** A fault asks for this to be declined. */
   decline: boolean;
 }
@@ -29,8 +30,12 @@ export type Change = Pick<Line, 'intent' | 'charge' | 'refund' | 'dispute' | 'ev
 /** A read's object; or a change to be written, answered with one of its records or with an error. */
 export type Result = { object: Rendered } | { change: Change; status: number; on?: Subject; error?: ErrorFields };
 
+export function hooksOf({ stripe: { webhookUrl, webhookEvents } }: Config): Act['hooks'] {
+  return (type) => webhookUrl !== undefined && (webhookEvents.has('*') || webhookEvents.has(type));
+}
+
 export const seconds = (act: Act): number => Math.floor(act.at / 1000);
 
 export function tell(act: Act, type: string, on: Subject): EventRecord {
-  return { id: act.store.events.newId(), type, on, request: act.requestId, ...(act.hooks && { hook: true as const }) };
+  return { id: act.store.events.newId(), type, on, request: act.requestId, ...(act.hooks(type) && { hook: true as const }) };
 }

@@ -146,3 +146,13 @@ test('without an endpoint nothing is owed, not even to one that appears later', 
   expect(await two.get('/control/webhooks')).toMatchObject({ mode: 'normal', waiting: 0 });
   expect((await two.stripe.events.list()).data).toHaveLength(2);
 });
+
+test('an endpoint hears the types that it has subscribed to, and the events API knows them all', async () => {
+  const hooks = await receiver();
+  const one = { ...(await sandbox({ STRIPE_WEBHOOK_URL: hooks.url, STRIPE_WEBHOOK_EVENTS: 'refund.created, payment_intent.succeeded' })), hooks };
+  const { id } = await one.stripe.paymentIntents.create(paid('o1'));
+  await one.stripe.refunds.create({ payment_intent: id });
+  await allDelivered(one);
+  expect(types(one)).toEqual(['payment_intent.succeeded', 'refund.created']);
+  expect((await one.stripe.events.list()).data).toHaveLength(4);
+});
