@@ -4,6 +4,7 @@ import type { Log } from '@millrace/chassis/log';
 import type { Fact } from './facts.ts';
 import { type Account, idempotencyKey, nextStep } from './payment.ts';
 import type { Item, Settled } from './settle.ts';
+import type { Held } from './store.ts';
 import type { Provider } from './stripe.ts';
 
 /** Steps for one lease; a payment's longest way (find, create, confirm, cancel, refund) is shorter. */
@@ -14,21 +15,23 @@ const MAX_PAUSE_MS = 60_000;
 /** A provider that stumbles is no news; one that goes on stumbling is. */
 const QUIET_TRIES = 3;
 
-export type Advance = (claimed: Account) => Promise<void>;
+export type Advance = (claimed: Held) => Promise<void>;
 
 /** For payments whose lease the caller holds. A crash anywhere leaves `asking` set, and whoever claims next looks first. */
 export function createAdvance(provider: Provider, settle: (item: Item) => Promise<Settled | undefined>, log: Log): Advance {
   return async (claimed) => {
-    let account = claimed;
+    let held = claimed;
     for (let i = 0; i < MAX_STEPS; i += 1) {
+      const { account } = held;
       const step = nextStep(account);
       const facts = (await provider.perform(step, account)).map((fact) => paced(fact, account));
       const { orderId, tries } = account.payment;
       if (facts.some((fact) => fact.kind === 'postponed')) log[tries < QUIET_TRIES ? 'debug' : 'warn']({ order_id: orderId, step: step.do, tries, facts: describe(facts) }, 'a call to the provider has to be made again');
-      const settled = await settle({ orderId, facts, holder: { step: idempotencyKey(step, account.payment) } });
+      const settled = await settle({ orderId, facts, holder: { held, step: idempotencyKey(step, account.payment) } });
       for (const mismatch of settled?.mismatches ?? []) log.error({ order_id: orderId, ...mismatch }, 'a record of the provider does not fit our payment; it was not applied');
       if (!settled?.goOn) return;
-      account = settled.account;
+      // The lease marks the row as being asked about; what is known of it is not in doubt.
+      held = { account: settled.account, stamp: settled.stamp };
     }
   };
 }

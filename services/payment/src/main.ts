@@ -11,11 +11,10 @@ import { PrismaClient } from '@millrace/gen/prisma/payment/client.ts';
 import { createAdvance } from './advance-payment.ts';
 import { readPaymentConfig } from './config.ts';
 import { paymentReactions } from './events.ts';
-import type { Account } from './payment.ts';
 import { createReconcile, reconcileLoop } from './reconcile.ts';
 import { paymentRoutes } from './rpc.ts';
-import { type Item, type Settled, settle } from './settle.ts';
-import { claimDue } from './store.ts';
+import { type Item, type Settled, settleHeld } from './settle.ts';
+import { type Held, claimDue } from './store.ts';
 import { createStripe } from './stripe.ts';
 import { createTakeWebhook } from './take-webhook.ts';
 import { stripeWebhook } from './webhook.ts';
@@ -39,12 +38,12 @@ export function definePayment(env: Env): ServiceDefinition {
   const provider = createStripe(config);
   const wake = () => runner.poke();
 
-  const settleBatched = createBatcher<Item, Settled | undefined>(SETTLING, (items) => db.transaction((tx) => settle(tx, items, wake)));
+  const settleBatched = createBatcher<Item, Settled | undefined>(SETTLING, (items) => settleHeld(db, items, wake));
   const advance = createAdvance(provider, settleBatched, log);
-  const runner = createRunner<Account>({
+  const runner = createRunner<Held>({
     name: 'payments', log, batch: 1, concurrency: WORKERS, pollMs: POLL_MS,
     claim: (limit) => claimDue(db, limit),
-    work: ([account]) => (account ? advance(account) : Promise.resolve()),
+    work: ([held]) => (held ? advance(held) : Promise.resolve()),
   });
   const reconcile = createReconcile(db, provider, log, wake);
 

@@ -5,7 +5,7 @@ import { type Applied, apply, open } from './apply.ts';
 import type { Fact } from './facts.ts';
 import { type Opening, dueIn } from './payment.ts';
 import { settle } from './settle.ts';
-import { insertAccounts } from './store.ts';
+import { insertAccounts } from './save.ts';
 import { outgoing } from './tell.ts';
 
 export async function openPayments(tx: Tx, orders: Opening[], wake: () => void): Promise<void> {

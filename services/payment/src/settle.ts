@@ -1,45 +1,84 @@
-// Facts into rows: lock, apply, save, tell, in one transaction for many payments. Workers, webhooks, look-ups, events and
-// reconciliation all come through here.
-import type { Tx } from '@millrace/chassis/db';
-import { appendEvents } from '@millrace/chassis/outbox';
+// Facts into rows: apply, save, tell, many payments together. Workers, webhooks, look-ups, events and reconciliation all come through here.
+import type { Database, Queryable, Tx } from '@millrace/chassis/db';
 import { type Told, apply } from './apply.ts';
 import type { Fact, Mismatch } from './facts.ts';
 import { type Account, type Refund, dueIn, idempotencyKey, isFinal, nextStep } from './payment.ts';
-import { type Change, lockAccounts, saveAccounts } from './store.ts';
-import { outgoing } from './tell.ts';
+import { type Change, saveAccounts } from './save.ts';
+import { type Held, lockAccounts } from './store.ts';
 
-/** `holder`: whoever brings the facts holds the payment's lease, and this is the key of the step that he took. */
-export type Item = { orderId: string; facts: Fact[]; holder?: { step: string } };
+/** `holder`: whoever brings the facts holds the payment's lease; what he has read of it, and the key of the step that he took. */
+export type Item = { orderId: string; facts: Fact[]; holder?: { held: Held; step: string } };
 
-/** `goOn`: the holder keeps the lease, because there is more to do at once. */
-export type Settled = { before: Account; account: Account; mismatches: Mismatch[]; changed: boolean; goOn: boolean };
+/** `goOn`: the holder keeps the lease, because there is more to do at once. `stamp`: of the row as it was saved; empty when there was nothing to save. */
+export type Settled = { before: Account; account: Account; stamp: string; mismatches: Mismatch[]; changed: boolean; goOn: boolean };
 
-/** Answers what became of each item's payment, in order; undefined where there is none. `wake` runs after commit when something is due. */
+/** Locks, decides, saves; answers what became of each item's payment, in order, undefined where there is none. `wake` runs after commit when something is due. */
 export async function settle(tx: Tx, items: Item[], wake: () => void): Promise<(Settled | undefined)[]> {
-  const groups = new Map<string, Item>();
-  for (const { orderId, facts, holder } of items) {
-    const group = groups.get(orderId);
-    groups.set(orderId, { orderId, facts: [...(group?.facts ?? []), ...facts], holder: group?.holder ?? holder });
-  }
-  const accounts = await lockAccounts(tx, [...groups.keys()]);
-  const settled = new Map<string, Settled>();
-  const changes: Change[] = [];
-  const told: Told[] = [];
-  for (const item of groups.values()) {
+  if (items.length === 0) return [];
+  const groups = grouped(items);
+  const accounts = await lockAccounts(tx, groups.map(({ orderId }) => orderId));
+  const decisions = groups.flatMap((item) => {
     const before = accounts.get(item.orderId);
-    if (!before) continue;
-    const { change, ...result } = settleOne(before, item);
-    settled.set(item.orderId, result);
-    told.push(...result.told);
-    if (change) changes.push(change);
-    if (change?.dueMs === 0 && !result.goOn) tx.afterCommit(wake);
-  }
-  await saveAccounts(tx, changes);
-  await appendEvents(tx, told.map(outgoing));
+    return before ? [decide(before, item)] : [];
+  });
+  const settled = await save(tx, decisions);
+  if (decisions.some(tells)) tx.writesEvents();
+  if (decisions.some(isDue)) tx.afterCommit(wake);
   return items.map(({ orderId }) => settled.get(orderId));
 }
 
-function settleOne(before: Account, { facts, holder }: Item): Settled & { told: Told[]; change?: Change } {
+/**
+ * The same for who holds the leases, in one statement and without a lock: decided on what he has read, and saved where nobody has changed
+ * the row since. Where somebody has (a webhook, a cancellation), it is settled anew on the row as it stands.
+ */
+export async function settleHeld(db: Database, items: Item[], wake: () => void): Promise<(Settled | undefined)[]> {
+  const decisions = grouped(items).flatMap((item) => (item.holder ? [decide(item.holder.held.account, item, item.holder.held.stamp)] : []));
+  const settled = await save(db, decisions);
+  if (decisions.some(tells)) db.wroteEvents();
+  if (decisions.some(isDue)) wake();
+  const overtaken = items.filter(({ orderId }) => !settled.has(orderId));
+  if (overtaken.length > 0) {
+    const anew = await db.transaction((tx) => settle(tx, overtaken, wake));
+    for (const result of anew) if (result) settled.set(result.account.payment.orderId, result);
+  }
+  return items.map(({ orderId }) => settled.get(orderId));
+}
+
+/** Whether facts would change a payment, or don't fit it. */
+export function isNews(account: Account, facts: Fact[]): boolean {
+  const { change, mismatches } = decide(account, { orderId: account.payment.orderId, facts });
+  return change !== undefined || mismatches.length > 0;
+}
+
+/** All facts about a payment in one item. */
+function grouped(items: Item[]): Item[] {
+  const groups = new Map<string, Item>();
+  for (const item of items) {
+    const group = groups.get(item.orderId);
+    groups.set(item.orderId, group ? { ...item, ...group, facts: [...group.facts, ...item.facts] } : item);
+  }
+  return [...groups.values()];
+}
+
+/** Answers what was saved or needed no saving; not what somebody else has changed meanwhile. */
+async function save(db: Queryable, decisions: Decision[]): Promise<Map<string, Settled>> {
+  const stamps = await saveAccounts(db, decisions.flatMap(({ change }) => change ?? []));
+  const settled = new Map<string, Settled>();
+  for (const { change, ...result } of decisions) {
+    const { orderId } = result.account.payment;
+    const stamp = stamps.get(orderId);
+    if (stamp !== undefined || !change) settled.set(orderId, { ...result, stamp: stamp ?? '' });
+  }
+  return settled;
+}
+
+const tells = ({ change }: Decision): boolean => change !== undefined && change.told.length > 0;
+const isDue = ({ change, goOn }: Decision): boolean => change?.dueMs === 0 && !goOn;
+
+type Decision = Omit<Settled, 'stamp'> & { change?: Change };
+
+/** `stamp`: of the row that it is decided on, when nobody has locked it. */
+function decide(before: Account, { facts, holder }: Item, stamp: string | null = null): Decision {
   let account = holder ? { ...before, payment: { ...before.payment, asking: false } } : before;
   const told: Told[] = [];
   const mismatches: Mismatch[] = [];
@@ -62,11 +101,11 @@ function settleOne(before: Account, { facts, holder }: Item): Settled & { told: 
   // Nobody will come back to look: what the webhook told was the answer.
   if (dueMs === null) account = { ...account, payment: { ...account.payment, asking: false } };
   const goOn = holder !== undefined && !postponed && !lookNow && dueMs === 0;
-  const result = { before, account, mismatches, changed, goOn, told };
+  const result = { before, account, mismatches, changed, goOn };
   if (!changed && !holder && !lookNow) return result;
   const saved = goOn ? { ...account, payment: { ...account.payment, asking: true } } : account;
   const lease = goOn ? 'extended' : holder ? 'released' : 'untouched';
-  return { ...result, change: { account: saved, refunds, changed, dueMs, atLatest: !holder, lease } };
+  return { ...result, change: { account: saved, refunds, told, changed, dueMs, atLatest: !holder, lease, stamp } };
 }
 
 /** Whether anything but the bookkeeping of tries differs. */

@@ -1,35 +1,34 @@
 // Payments in Postgres. Every time is the database's clock. Rows are locked in the order of order_id, by whoever locks several.
 import { type Queryable, sql } from '@millrace/chassis/db';
-import type { Account, Payment, Refund } from './payment.ts';
+import { type Account, type Payment, type Refund, isFinal } from './payment.ts';
 
 /** How long a payment is one worker's, anew at each step: a step of two calls that time out. So long a dead worker's payments wait. */
-const LEASE = '20 seconds';
+export const LEASE = '20 seconds';
 
-/** `changed`: more than our own bookkeeping. `dueMs`: when it is looked at again, null for never. `lease`: what becomes of the worker's hold on it. */
-export type Change = { account: Account; refunds: Refund[]; changed: boolean; dueMs: number | null; atLatest: boolean; lease: 'untouched' | 'extended' | 'released' };
+/** A payment as its lease's holder has read or written it. `stamp`: Postgres's own mark of that version of the row (xmin). */
+export type Held = { account: Account; stamp: string };
 
-/** Writes rows that aren't there yet; answers the orders that were new. A concurrent insert of the same order is waited for. */
-export async function insertAccounts(tx: Queryable, accounts: Account[], dueMs: (account: Account) => number | null): Promise<Set<string>> {
-  const rows = accounts.map((account) => ({ ...toRow(account.payment), due_ms: dueMs(account) })).sort(byOrder);
-  const inserted = await tx.query<{ order_id: string }>(sql`
-    INSERT INTO payment (payment_id, order_id, customer_id, amount, currency, payment_method, state, captured, attempts, due_time, version, order_cancelled, next_attempt_time)
-    SELECT x.payment_id, x.order_id, x.customer_id, x.amount, x.currency, x.payment_method, x.state, x.captured, x.attempts, x.due_time, x.version, x.order_cancelled,
-      now() + (j.value->>'due_ms')::float8 * interval '1 ms'
-    FROM jsonb_array_elements(${JSON.stringify(rows)}::jsonb) j, jsonb_populate_record(NULL::payment, j.value) x
-    ON CONFLICT (order_id) DO NOTHING RETURNING order_id`);
-  return new Set(inserted.map((row) => row.order_id));
-}
+/** What an account is made of; the caller adds `was_asking`, which a claim changes. */
+const COLUMNS = sql`p.payment_id, p.order_id, p.customer_id, p.amount, p.currency, p.payment_method, p.state, p.captured, p.refunded, p.refund_pending,
+  p.provider_payment_id, p.client_secret, p.intent_open, p.attempts, p.answered, p.failure_code, p.failure_message, p.action_url,
+  p.disputed, p.dispute_id, p.dispute_reason, p.order_cancelled, p.due_time, p.version, p.tries, p.generation, p.due_time <= now() AS overdue, p.xmin::text AS stamp`;
 
 /** By payment_order_id_key. The sort comes before the lock, so that two batches with the same orders can't deadlock. */
 export async function lockAccounts(tx: Queryable, orderIds: string[]): Promise<Map<string, Account>> {
-  const rows = await tx.query<Row>(sql`
-    SELECT *, asking AS was_asking, due_time <= now() AS overdue FROM payment WHERE order_id = ANY(${orderIds}) ORDER BY order_id FOR UPDATE`);
-  return withRefunds(tx, rows);
+  const rows = await tx.query<Row>(sql`SELECT ${COLUMNS}, p.asking AS was_asking FROM payment p WHERE p.order_id = ANY(${orderIds}) ORDER BY p.order_id FOR UPDATE`);
+  return accountsOf(tx, rows);
 }
 
 export async function readAccounts(db: Queryable, orderIds: string[]): Promise<Map<string, Account>> {
-  const rows = await db.query<Row>(sql`SELECT *, asking AS was_asking, due_time <= now() AS overdue FROM payment WHERE order_id = ANY(${orderIds})`);
-  return withRefunds(db, rows);
+  if (orderIds.length === 0) return new Map();
+  return accountsOf(db, await db.query<Row>(sql`SELECT ${COLUMNS}, p.asking AS was_asking FROM payment p WHERE p.order_id = ANY(${orderIds})`));
+}
+
+/** By payment_provider_payment_id. */
+export async function readAccountsOfIntents(db: Queryable, intentIds: string[]): Promise<Account[]> {
+  const rows = await db.query<Row>(sql`
+    SELECT ${COLUMNS}, p.asking AS was_asking FROM payment p WHERE p.provider_payment_id = ANY(${intentIds}) AND p.provider_payment_id <> ''`);
+  return [...(await accountsOf(db, rows)).values()];
 }
 
 /** Orders of the provider's intents, by payment_provider_payment_id. */
@@ -40,37 +39,6 @@ export async function ordersOfIntents(db: Queryable, intentIds: string[]): Promi
   return new Map(rows.map((row) => [row.provider_payment_id, row.order_id]));
 }
 
-/** One statement for all rows, which the caller has locked. */
-export async function saveAccounts(tx: Queryable, changes: Change[]): Promise<void> {
-  if (changes.length === 0) return;
-  const rows = changes.map(({ account, changed, dueMs, atLatest, lease }) => ({ ...toRow(account.payment), changed, due_ms: dueMs, at_latest: atLatest, lease }));
-  await tx.query(sql`
-    UPDATE payment p SET
-      customer_id = x.customer_id, payment_method = x.payment_method, state = x.state, captured = x.captured, refunded = x.refunded, refund_pending = x.refund_pending,
-      provider_payment_id = x.provider_payment_id, client_secret = x.client_secret, intent_open = x.intent_open, attempts = x.attempts, answered = x.answered,
-      failure_code = x.failure_code, failure_message = x.failure_message, action_url = x.action_url,
-      disputed = x.disputed, dispute_id = x.dispute_id, dispute_reason = x.dispute_reason,
-      order_cancelled = x.order_cancelled, due_time = x.due_time, version = x.version, tries = x.tries, generation = x.generation, asking = x.asking,
-      update_time = CASE WHEN (j.value->>'changed')::boolean THEN now() ELSE p.update_time END,
-      lease_until = CASE j.value->>'lease' WHEN 'extended' THEN now() + ${LEASE}::interval WHEN 'untouched' THEN p.lease_until END,
-      next_attempt_time = CASE
-        WHEN j.value->>'due_ms' IS NULL THEN NULL
-        ELSE LEAST(
-          now() + (j.value->>'due_ms')::float8 * interval '1 ms',
-          CASE WHEN (j.value->>'at_latest')::boolean THEN p.next_attempt_time END,
-          CASE WHEN x.due_time > now() AND x.state NOT IN ('SUCCEEDED', 'CANCELLED') THEN x.due_time END)
-        END
-    FROM jsonb_array_elements(${JSON.stringify(rows)}::jsonb) j, jsonb_populate_record(NULL::payment, j.value) x
-    WHERE p.order_id = x.order_id`);
-  const refunds = changes.flatMap(({ account, refunds: changed }) => changed.map((refund) => toRefundRow(refund, account.payment.orderId)));
-  if (refunds.length === 0) return;
-  await tx.query(sql`
-    INSERT INTO refund (refund_id, order_id, amount, state, reason, provider_refund_id, failure_message, create_time)
-    SELECT refund_id, order_id, amount, state, reason, provider_refund_id, failure_message, clock_timestamp() FROM jsonb_populate_recordset(NULL::refund, ${JSON.stringify(refunds)}::jsonb)
-    ON CONFLICT (refund_id) DO UPDATE SET
-      state = EXCLUDED.state, provider_refund_id = EXCLUDED.provider_refund_id, failure_message = EXCLUDED.failure_message, update_time = now()`);
-}
-
 /** Payments whose intents should be among the provider's records since then; a margin for clocks that differ, and for what is under way. */
 export async function intentsSince(db: Queryable, since: Date, limit: number): Promise<{ order_id: string; provider_payment_id: string }[]> {
   return db.query(sql`
@@ -79,29 +47,33 @@ export async function intentsSince(db: Queryable, since: Date, limit: number): P
     ORDER BY create_time DESC LIMIT ${limit}`);
 }
 
-/** Due payments, the longest due first (payment_due), leased to this worker. Whoever holds a lease or a lock is passed over. */
-export async function claimDue(db: Queryable, limit: number): Promise<Account[]> {
+/**
+ * Due payments, the longest due first (payment_due), leased to this worker. Whoever holds a lease or a lock is passed over.
+ * The ids as an array: a join alone could be planned as a reading of all payments.
+ */
+export async function claimDue(db: Queryable, limit: number): Promise<Held[]> {
   const rows = await db.query<Row>(sql`
     WITH due AS (
       SELECT payment_id, asking FROM payment WHERE next_attempt_time <= now() AND (lease_until IS NULL OR lease_until <= now())
       ORDER BY next_attempt_time LIMIT ${limit} FOR UPDATE SKIP LOCKED)
-    UPDATE payment p SET lease_until = now() + ${LEASE}::interval, asking = true FROM due WHERE p.payment_id = due.payment_id
-    RETURNING p.*, due.asking AS was_asking, p.due_time <= now() AS overdue`);
-  return [...(await withRefunds(db, rows)).values()];
+    UPDATE payment p SET lease_until = now() + ${LEASE}::interval, asking = true
+    FROM due WHERE p.payment_id = due.payment_id AND p.payment_id = ANY(ARRAY(SELECT payment_id FROM due))
+    RETURNING ${COLUMNS}, due.asking AS was_asking`);
+  return held(db, rows);
 }
 
-/** One payment, when it is due and nobody else's. */
-export async function claimOrder(db: Queryable, orderId: string): Promise<Account | undefined> {
+/** One payment (payment_order_id_key), when it is due and nobody else's. */
+export async function claimOrder(db: Queryable, orderId: string): Promise<Held | undefined> {
   const rows = await db.query<Row>(sql`
     WITH due AS (
       SELECT payment_id, asking FROM payment WHERE order_id = ${orderId} AND next_attempt_time <= now() AND (lease_until IS NULL OR lease_until <= now())
       FOR UPDATE SKIP LOCKED)
-    UPDATE payment p SET lease_until = now() + ${LEASE}::interval, asking = true FROM due WHERE p.payment_id = due.payment_id
-    RETURNING p.*, due.asking AS was_asking, p.due_time <= now() AS overdue`);
-  return (await withRefunds(db, rows)).get(orderId);
+    UPDATE payment p SET lease_until = now() + ${LEASE}::interval, asking = true FROM due WHERE p.payment_id = due.payment_id AND p.order_id = ${orderId}
+    RETURNING ${COLUMNS}, due.asking AS was_asking`);
+  return (await held(db, rows))[0];
 }
 
-/** Answers the webhooks that are new. A concurrent delivery of the same one is waited for. */
+/** Answers the webhooks that are new (webhook_event_pkey). A concurrent delivery of the same one is waited for. */
 export async function rememberWebhooks(tx: Queryable, events: { id: string; type: string }[]): Promise<Set<string>> {
   const sorted = [...events].sort((a, b) => (a.id < b.id ? -1 : 1));
   const rows = await tx.query<{ id: string }>(sql`
@@ -115,10 +87,17 @@ export async function forgetWebhooks(db: Queryable): Promise<void> {
   await db.query(sql`DELETE FROM webhook_event WHERE receive_time < now() - interval '30 days'`);
 }
 
-async function withRefunds(db: Queryable, rows: Row[]): Promise<Map<string, Account>> {
+async function held(db: Queryable, rows: Row[]): Promise<Held[]> {
+  const accounts = await accountsOf(db, rows);
+  return rows.map(({ order_id: orderId, stamp }) => ({ account: accounts.get(orderId) as Account, stamp }));
+}
+
+/** With refunds, by refund_order_id_create_time_refund_id_idx: read after the payments are locked, and only where there can be any. */
+async function accountsOf(db: Queryable, rows: Row[]): Promise<Map<string, Account>> {
   const accounts = new Map(rows.map((row) => [row.order_id, { payment: fromRow(row), refunds: [] as Refund[], overdue: row.overdue }]));
-  if (rows.length === 0) return accounts;
-  const refunds = await db.query<RefundRow>(sql`SELECT * FROM refund WHERE order_id = ANY(${[...accounts.keys()]}) ORDER BY order_id, create_time, refund_id`);
+  const refundable = rows.filter((row) => isFinal(row.state) || row.refund_pending > 0n).map((row) => row.order_id);
+  if (refundable.length === 0) return accounts;
+  const refunds = await db.query<RefundRow>(sql`SELECT * FROM refund WHERE order_id = ANY(${refundable}) ORDER BY order_id, create_time, refund_id`);
   for (const row of refunds) accounts.get(row.order_id)?.refunds.push(fromRefundRow(row));
   return accounts;
 }
@@ -128,7 +107,7 @@ type Row = {
   captured: bigint; refunded: bigint; refund_pending: bigint; provider_payment_id: string; client_secret: string; intent_open: boolean;
   attempts: number; answered: number; failure_code: string; failure_message: string; action_url: string;
   disputed: boolean; dispute_id: string; dispute_reason: string; order_cancelled: boolean; due_time: Date;
-  version: number; tries: number; generation: number; was_asking: boolean; overdue: boolean;
+  version: number; tries: number; generation: number; was_asking: boolean; overdue: boolean; stamp: string;
 };
 type RefundRow = { refund_id: string; order_id: string; amount: bigint; state: Refund['state']; reason: string; provider_refund_id: string; failure_message: string };
 
@@ -143,22 +122,6 @@ function fromRow(row: Row): Payment {
   };
 }
 
-function toRow(payment: Payment): Record<string, unknown> {
-  return {
-    payment_id: payment.paymentId, order_id: payment.orderId, customer_id: payment.customerId, amount: String(payment.amount), currency: payment.currency,
-    payment_method: payment.paymentMethod, state: payment.state, captured: String(payment.captured), refunded: String(payment.refunded), refund_pending: String(payment.refundPending),
-    provider_payment_id: payment.providerPaymentId, client_secret: payment.clientSecret, intent_open: payment.intentOpen,
-    attempts: payment.attempts, answered: payment.answered, failure_code: payment.failureCode, failure_message: payment.failureMessage, action_url: payment.actionUrl,
-    disputed: payment.disputed, dispute_id: payment.disputeId, dispute_reason: payment.disputeReason, order_cancelled: payment.orderCancelled, due_time: payment.dueTime,
-    version: payment.version, tries: payment.tries, generation: payment.generation, asking: payment.asking,
-  };
-}
-
 const fromRefundRow = (row: RefundRow): Refund => ({
   refundId: row.refund_id, amount: row.amount, state: row.state, reason: row.reason, providerRefundId: row.provider_refund_id, failureMessage: row.failure_message,
 });
-const toRefundRow = (refund: Refund, orderId: string): Record<string, unknown> => ({
-  refund_id: refund.refundId, order_id: orderId, amount: String(refund.amount), state: refund.state, reason: refund.reason,
-  provider_refund_id: refund.providerRefundId, failure_message: refund.failureMessage,
-});
-const byOrder = (a: Record<string, unknown>, b: Record<string, unknown>): number => (String(a['order_id']) < String(b['order_id']) ? -1 : 1);

@@ -1,11 +1,11 @@
 // A webhook's effect, together with its id, in one transaction; those that come together are taken together.
 import { createBatcher } from '@millrace/chassis/batcher';
-import type { Database } from '@millrace/chassis/db';
+import type { Database, Tx } from '@millrace/chassis/db';
 import type { Log } from '@millrace/chassis/log';
 import type { Stripe } from 'stripe';
 import type { Fact } from './facts.ts';
-import { settle } from './settle.ts';
-import { ordersOfIntents, rememberWebhooks } from './store.ts';
+import { isNews, settle } from './settle.ts';
+import { ordersOfIntents, readAccountsOfIntents, rememberWebhooks } from './store.ts';
 import { disputeFact, intentFact, refundFact } from './stripe-facts.ts';
 
 /** One lane: two would often wait for each other's payments. A full queue answers 503, and Stripe repeats. */
@@ -42,22 +42,35 @@ export function newsOf(event: Stripe.Event): News | undefined {
   }
 }
 
-/** Resolves when the effect is committed. */
+/**
+ * Resolves when the effect is committed. Most tell what our own call's answer has told before: what would change nothing is only remembered,
+ * and the rest is taken under the payments' locks.
+ */
 export function createTakeWebhook(db: Database, log: Log, wake: () => void): (news: News) => Promise<void> {
   return createBatcher<News, void>(BATCHING, async (batch) => {
-    await db.transaction(async (tx) => {
-      const fresh = await rememberWebhooks(tx, batch);
-      // A repeat within the batch: the set gives each id once.
-      const news = batch.filter(({ id }) => fresh.delete(id));
-      const orders = await ordersOfIntents(tx, news.map(({ intentId }) => intentId));
-      const items = news.map(({ intentId, orderId, fact }) => ({ orderId: orders.get(intentId) ?? orderId, facts: [fact] }));
-      const settled = await settle(tx, items, wake);
-      settled.forEach((result, i) => {
-        const about = { webhook: news[i]?.id, type: news[i]?.type, order_id: items[i]?.orderId, intent: news[i]?.intentId };
-        if (!result) log.warn(about, 'a webhook about a payment that is not ours; it was ignored');
-        for (const mismatch of result?.mismatches ?? []) log.error({ ...about, ...mismatch }, 'a webhook does not fit our payment; it was not applied');
-      });
-    });
+    const accounts = await readAccountsOfIntents(db, batch.map(({ intentId }) => intentId));
+    const known = new Map(accounts.map((account) => [account.payment.providerPaymentId, account]));
+    const [stale, telling]: [News[], News[]] = [[], []];
+    for (const news of batch) {
+      const account = known.get(news.intentId);
+      (account && !isNews(account, [news.fact]) ? stale : telling).push(news);
+    }
+    if (stale.length > 0) await rememberWebhooks(db, stale);
+    if (telling.length > 0) await db.transaction((tx) => take(tx, telling));
     return batch.map(() => undefined);
   });
+
+  async function take(tx: Tx, batch: News[]): Promise<void> {
+    const fresh = await rememberWebhooks(tx, batch);
+    // A repeat within the batch: the set gives each id once.
+    const news = batch.filter(({ id }) => fresh.delete(id));
+    const orders = await ordersOfIntents(tx, news.map(({ intentId }) => intentId));
+    const items = news.map(({ intentId, orderId, fact }) => ({ orderId: orders.get(intentId) ?? orderId, facts: [fact] }));
+    const settled = await settle(tx, items, wake);
+    settled.forEach((result, i) => {
+      const about = { webhook: news[i]?.id, type: news[i]?.type, order_id: items[i]?.orderId, intent: news[i]?.intentId };
+      if (!result) log.warn(about, 'a webhook about a payment that is not ours; it was ignored');
+      for (const mismatch of result?.mismatches ?? []) log.error({ ...about, ...mismatch }, 'a webhook does not fit our payment; it was not applied');
+    });
+  }
 }

@@ -8,7 +8,7 @@ import { trackProcess } from '../../../test/support/servers.ts';
 import { createAdvance } from '../src/advance-payment.ts';
 import { closePayments, openPayments } from '../src/open-payment.ts';
 import { openRefunds } from '../src/refund-payment.ts';
-import { type Item, settle } from '../src/settle.ts';
+import { type Item, settleHeld } from '../src/settle.ts';
 import { claimDue } from '../src/store.ts';
 import { createStripe, type Provider } from '../src/stripe.ts';
 import { cancelled, openWorld, placed, settled, until, type World } from './world.ts';
@@ -36,7 +36,7 @@ async function work(db: Database, crash?: { step: number; point: (typeof POINTS)
     if (crash?.step === steps.length && crash.point === point) throw new Crash(point);
   };
   const store = async (item: Item) => {
-    const [result] = await db.transaction((tx) => settle(tx, [item], () => {}));
+    const [result] = await settleHeld(db, [item], () => {});
     die('after it was stored');
     return result;
   };
@@ -49,7 +49,7 @@ async function work(db: Database, crash?: { step: number; point: (typeof POINTS)
   };
   const advance = createAdvance({ ...provider, perform }, store, log);
   try {
-    for (let claimed = await claimDue(db, 10); claimed.length > 0; claimed = await claimDue(db, 10)) for (const account of claimed) await advance(account);
+    for (let claimed = await claimDue(db, 10); claimed.length > 0; claimed = await claimDue(db, 10)) for (const held of claimed) await advance(held);
   } catch (error) {
     if (!(error instanceof Crash)) throw error;
   }
