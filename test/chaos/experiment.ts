@@ -1,6 +1,8 @@
 // What an experiment is: a fault, under load, and the proof that it happened.
 import type { AuditRow } from './audit.ts';
 import type { Clients } from './clients.ts';
+import type { DiskKind } from './disk.ts';
+import type { Form, Lengths } from './form.ts';
 import type { Journal } from './journal.ts';
 import type { Load, LoadOptions } from './load.ts';
 import type { Random } from './random.ts';
@@ -15,7 +17,12 @@ export type Context = {
   /** Names of this run are its own. */
   name: string;
   skus: readonly string[];
-  /** Half a minute where the full form takes minutes. */
+  /** Orders of the usual load; none when the experiment makes its own. */
+  perSecond: number;
+  form: Form;
+  /** The length for this form. */
+  by: (lengths: Lengths) => number;
+  /** Not the full form. */
   short: boolean;
   say: (line: string) => void;
 };
@@ -30,10 +37,12 @@ export type Experiment = {
   title: string;
   /** Environment of the system; experiments with the same one share a system. */
   env?: Record<string, string>;
-  /** Orders per second while the fault is there; 0: the experiment makes its own load. */
+  /** The broker's store lies on a disk of its own, which only root can mount; then the system is this experiment's alone. */
+  disk?: DiskKind;
+  /** Orders per second while the fault is there, if not the usual; 0: the experiment makes its own load. */
   perSecond?: number;
-  /** Another share of declined, cancelled and refunded orders. */
-  mix?: Pick<LoadOptions, 'declined' | 'cancelled' | 'refunded'>;
+  /** Another share of declined, cancelled and refunded orders, or more patient buyers. */
+  mix?: Pick<LoadOptions, 'declined' | 'cancelled' | 'refunded' | 'repeats'>;
   /** Units of each of its products. */
   stock?: number;
   /** Brings the fault about, and ends it, while the load runs. */

@@ -4,7 +4,9 @@ import { A1, A2, A3, A4 } from './experiments/attacks.ts';
 import { E24, E25, E26, E34 } from './experiments/events.ts';
 import { E1, E2, E4, E5, E6, E7 } from './experiments/kills.ts';
 import { E30, E32, E35 } from './experiments/network.ts';
+import { E37 } from './experiments/overload.ts';
 import { E12, E13, E14, E17, E18, E19 } from './experiments/provider.ts';
 import { E27, E28 } from './experiments/stock.ts';
+import { E8, E10 } from './experiments/storage.ts';
 
-export const EXPERIMENTS: readonly Experiment[] = [E1, E2, E4, E5, E6, E7, E12, E13, E14, E17, E18, E19, E24, E25, E26, E27, E28, E30, E32, E34, E35, A1, A2, A3, A4];
+export const EXPERIMENTS: readonly Experiment[] = [E1, E2, E4, E5, E6, E7, E8, E10, E12, E13, E14, E17, E18, E19, E24, E25, E26, E27, E28, E30, E32, E34, E35, E37, A1, A2, A3, A4];

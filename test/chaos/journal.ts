@@ -15,6 +15,8 @@ export type Entry = {
   error?: string;
   /** The outcome was unknown at first, and a repeat with the same request id told. */
   resolved?: boolean;
+  /** How often the buyer repeated the call before giving up or being answered. */
+  repeats?: number;
 };
 
 export type Journal = {

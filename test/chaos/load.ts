@@ -1,6 +1,6 @@
 // Buyers: a steady stream of orders, cancellations and refunds, each once in the journal; unknown outcomes are asked again later.
 import { Code, ConnectError } from '@connectrpc/connect';
-import { ErrorInfoSchema } from '@millrace/gen/google/rpc/error_details_pb.js';
+import { ErrorInfoSchema, RetryInfoSchema } from '@millrace/gen/google/rpc/error_details_pb.js';
 import type { Clients } from './clients.ts';
 import type { Entry, Journal } from './journal.ts';
 import type { Random } from './random.ts';
@@ -11,14 +11,25 @@ export type Request =
   | { do: 'cancel'; orderId: string }
   | { do: 'refund'; orderId: string; amount: number };
 
-export type LoadOptions = { perSecond: number; skus: readonly string[]; declined?: number; cancelled?: number; refunded?: number };
+type Placing = Omit<Extract<Request, { do: 'place' }>, 'do' | 'email' | 'phone'>;
+
+export type LoadOptions = {
+  perSecond: number;
+  skus: readonly string[];
+  /** Shares of all orders. */
+  declined?: number;
+  cancelled?: number;
+  refunded?: number;
+  /** How often a buyer repeats a call of unknown outcome before it counts as one. */
+  repeats?: number;
+};
 
 export type Load = {
-  /** Runs until stop(). */
+  /** Runs until stop(), or until it is started again with another load. */
   start(options: LoadOptions): void;
   /** No new orders; answers when every call has ended. */
   stop(): Promise<void>;
-  place(request: Omit<Extract<Request, { do: 'place' }>, 'do' | 'email' | 'phone'>): Promise<Entry>;
+  place(request: Placing): Promise<Entry>;
   /** Asks again about everything that nobody knows the outcome of, with the same request ids, until all is told. */
   resolveUnknown(limitMs: number): Promise<void>;
   /** Acknowledged orders per second between two moments (milliseconds since 1970). */
@@ -33,6 +44,8 @@ const MAX_CANCEL_DELAY_MS = 1_500;
 const REFUND_DELAY_MS = 2_500;
 const RETRY_PAUSE_MS = 300;
 const REFUND_MINOR = 100;
+/** Who is told when to come back does; who found nobody there gives a process time to start. */
+const NOBODY_THERE_MS = 2_500;
 /** Every other buyer wants text messages too. */
 const PHONE = '+4917012345678';
 
@@ -49,41 +62,47 @@ export function createLoad(clients: Clients, journal: Journal, random: Random, n
     return work;
   };
 
-  const ask = async (entry: Entry, resolving: boolean): Promise<void> => {
+  const ask = async (entry: Entry, resolving: boolean): Promise<unknown> => {
     try {
       const order_id = await send(clients, entry);
       journal.answered(entry, 'ok', { order_id, ...(resolving && { resolved: true }) });
     } catch (error) {
       const refused = error instanceof ConnectError && REFUSED.has(error.code);
       journal.answered(entry, refused ? 'fail' : 'unknown', { error: errorText(error), ...(resolving && refused && { resolved: true }) });
+      return error;
     }
+    return undefined;
   };
-  const make = async (request: Request): Promise<Entry> => {
+  const make = async (request: Request, repeats: number): Promise<Entry> => {
     number += 1;
     const entry = journal.sent(`${name}-${number}`, request);
-    await ask(entry, false);
-    return entry;
+    for (entry.repeats = 0; ; entry.repeats += 1) {
+      const error = await ask(entry, false);
+      if (entry.outcome !== 'unknown' || entry.repeats >= repeats) return entry;
+      await pause(retryDelay(error));
+    }
   };
-  const place: Load['place'] = async (request) => make({ do: 'place', email: `${name}-${number}@example.com`, phone: number % 2 === 0 ? PHONE : '', ...request });
+  const place = async (request: Placing, repeats = 0): Promise<Entry> => make({ do: 'place', email: `${name}-${number}@example.com`, phone: number % 2 === 0 ? PHONE : '', ...request }, repeats);
 
-  async function one({ skus, declined = 0.05, cancelled = 0.08, refunded = 0.04 }: LoadOptions): Promise<void> {
+  async function one({ skus, declined = 0.05, cancelled = 0.08, refunded = 0.04, repeats = 0 }: LoadOptions): Promise<void> {
     const lines = random.shuffled(skus).slice(0, 1 + Math.floor(random.next() * Math.min(3, skus.length))).map((sku) => ({ sku, quantity: 1 + Math.floor(random.next() * 2) }));
     const roll = random.next();
     const cancelDelay = random.between(0, MAX_CANCEL_DELAY_MS);
-    const entry = await place({ lines, paymentMethod: roll < declined ? 'pm_card_chargeDeclined' : 'pm_card_visa' });
+    const entry = await place({ lines, paymentMethod: roll < declined ? 'pm_card_chargeDeclined' : 'pm_card_visa' }, repeats);
     if (entry.outcome !== 'ok' || entry.order_id === undefined) return;
     if (roll < declined + cancelled) {
       await pause(cancelDelay);
-      await make({ do: 'cancel', orderId: entry.order_id });
+      await make({ do: 'cancel', orderId: entry.order_id }, repeats);
     } else if (roll < declined + cancelled + refunded) {
       await pause(REFUND_DELAY_MS);
-      await make({ do: 'refund', orderId: entry.order_id, amount: REFUND_MINOR });
+      await make({ do: 'refund', orderId: entry.order_id, amount: REFUND_MINOR }, repeats);
     }
   }
 
   return {
     place: async (request) => follow(place(request)),
     start(options) {
+      clearInterval(timer);
       timer = setInterval(() => {
         if (open.size < MAX_OPEN) void follow(one(options));
       }, 1_000 / options.perSecond);
@@ -123,6 +142,11 @@ export async function send({ orders }: Clients, { request_id: requestId, request
       return (await orders.refundOrder({ requestId, orderId: request.orderId, amount: { currencyCode: 'EUR', minorUnits: BigInt(request.amount) }, reason: 'a scratch' }, options)).order?.orderId ?? '';
   }
   return request satisfies never;
+}
+
+function retryDelay(error: unknown): number {
+  const [told] = error instanceof ConnectError ? error.findDetails(RetryInfoSchema) : [];
+  return told?.retryDelay ? Number(told.retryDelay.seconds) * 1_000 + told.retryDelay.nanos / 1e6 : NOBODY_THERE_MS;
 }
 
 function errorText(error: unknown): string {

@@ -1,8 +1,11 @@
 // `npm run chaos`: breaks a running Millrace on purpose, audits it, and says what held.
 import { rmSync, writeFileSync } from 'node:fs';
+import { mayMount } from './disk.ts';
 import { EXPERIMENTS } from './experiments.ts';
 import type { Experiment } from './experiment.ts';
+import type { Form } from './form.ts';
 import type { Journal } from './journal.ts';
+import { merged } from './merge.ts';
 import { readOptions, USAGE, type Options } from './options.ts';
 import { line, markdown, passed, type SabotageResult } from './report.ts';
 import { runExperiment, type Result } from './run.ts';
@@ -25,51 +28,68 @@ async function main(args: string[]): Promise<number> {
     say(USAGE);
     return 0;
   }
-  const results: Result[] = [];
-  const sabotaged: SabotageResult[] = [];
-  const { json, markdown: file } = options;
+  const { results, sabotages } = merged(options.merge);
   const write = (): void => {
-    if (json !== undefined) writeFileSync(json, `${JSON.stringify({ results, sabotages: sabotaged }, null, 2)}\n`);
-    if (file !== undefined) writeFileSync(file, markdown(results, sabotaged));
+    if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify({ results, sabotages }, null, 2)}\n`);
+    if (options.markdown !== undefined) writeFileSync(options.markdown, markdown(results, sabotages));
   };
-  await runAll(options, (result) => {
-    results.push(result);
-    say(line(result));
-    write();
-  });
-  for (const sabotage of options.sabotages) {
-    sabotaged.push(await runSabotage(sabotage, options));
-    write();
-  }
-  say(passed(results, sabotaged) ? 'all held' : 'NOT all held');
-  return passed(results, sabotaged) ? 0 : 1;
-}
-
-// Seeds in the outer loop: a run cut short has seen every experiment. One system serves until it is broken or another environment is wanted.
-async function runAll({ experiments, seeds, short }: Options, done: (result: Result) => void): Promise<void> {
-  const byEnv = [...Map.groupBy(experiments, ({ env }) => JSON.stringify(env ?? {})).values()];
-  for (const alike of byEnv) {
-    let running: { system: System; journals: Journal[] } | undefined;
-    try {
-      for (const seed of seeds) {
-        for (const experiment of alike) {
-          running ??= { system: await start(experiment), journals: [] };
-          const result = await runExperiment(running.system, experiment, running.journals, { seed, short, say });
-          done(result);
-          if (result.error === undefined && result.violations === 0) continue;
-          say(`    its home: ${running.system.home}${process.env['CHAOS_KEEP'] === undefined ? ' (CHAOS_KEEP=1 keeps it)' : ''}`);
-          await stop(running.system);
-          running = undefined;
-        }
-      }
-    } finally {
-      if (running) await stop(running.system);
+  write();
+  if (options.merge.length === 0) {
+    await runAll(options, (result) => {
+      results.push(result);
+      say(line(result));
+      write();
+    });
+    for (const sabotage of options.sabotages) {
+      sabotages.push(await runSabotage(sabotage, options));
+      write();
     }
   }
+  const held = passed(results, sabotages);
+  say(held ? 'all held' : 'NOT all held');
+  return held ? 0 : 1;
 }
 
-async function start({ env = {} }: Experiment, root?: string): Promise<System> {
-  const system = await startSystem({ env, ...(root !== undefined && { root }) });
+type Job = { experiment: Experiment; seed: string };
+
+// Seeds in the outer loop: a run cut short has seen every experiment. Experiments with the same environment follow each other.
+async function runAll({ experiments, seeds, form, parallel }: Options, done: (result: Result) => void): Promise<void> {
+  const [possible, others] = [experiments.filter(isPossible), experiments.filter((one) => !isPossible(one))];
+  if (others.length > 0) say(`left out, as they need root: ${others.map(({ id }) => id).join(', ')}`);
+  const alike = [...Map.groupBy(possible, environmentOf).values()];
+  const jobs: Job[] = alike.flatMap((some) => seeds.flatMap((seed) => some.map((experiment) => ({ experiment, seed }))));
+  const queue = jobs.values();
+  await Promise.all(Array.from({ length: Math.min(parallel, jobs.length) }, async () => runJobs(queue, form, done)));
+}
+
+// One system serves until it is broken or another environment is wanted.
+async function runJobs(jobs: Iterable<Job>, form: Form, done: (result: Result) => void): Promise<void> {
+  let running: { system: System; environment: string; journals: Journal[] } | undefined;
+  try {
+    for (const { experiment, seed } of jobs) {
+      const environment = environmentOf(experiment);
+      if (running && running.environment !== environment) {
+        await stop(running.system);
+        running = undefined;
+      }
+      running ??= { system: await start(experiment), environment, journals: [] };
+      const result = await runExperiment(running.system, experiment, running.journals, { seed, form, say });
+      done(result);
+      if (result.error === undefined && result.violations === 0) continue;
+      say(`    its home: ${running.system.home}${process.env['CHAOS_KEEP'] === undefined ? ' (CHAOS_KEEP=1 keeps it)' : ''}`);
+      await stop(running.system);
+      running = undefined;
+    }
+  } finally {
+    if (running) await stop(running.system);
+  }
+}
+
+const isPossible = ({ disk }: Experiment): boolean => disk === undefined || mayMount();
+const environmentOf = ({ env = {}, disk }: Experiment): string => JSON.stringify({ env, disk });
+
+async function start({ env = {}, disk }: Experiment, root?: string): Promise<System> {
+  const system = await startSystem({ env, ...(disk && { disk }), ...(root !== undefined && { root }) });
   up.add(system);
   return system;
 }
@@ -79,7 +99,8 @@ async function stop(system: System): Promise<void> {
   up.delete(system);
 }
 
-async function runSabotage(sabotage: Sabotage, { seeds }: Options): Promise<SabotageResult> {
+// Never in the full form: a check that needs minutes to see such a thing is none.
+async function runSabotage(sabotage: Sabotage, { seeds, form }: Options): Promise<SabotageResult> {
   const root = sabotagedCopy(sabotage);
   const caught = new Set<string>();
   try {
@@ -88,7 +109,7 @@ async function runSabotage(sabotage: Sabotage, { seeds }: Options): Promise<Sabo
       const experiment = EXPERIMENTS.find((one) => one.id === id) as Experiment;
       const system = await start(experiment, root);
       try {
-        const result = await runExperiment(system, experiment, [], { seed: seeds[0] ?? '1', short: true, say });
+        const result = await runExperiment(system, experiment, [], { seed: seeds[0] ?? '1', form: form === 'brief' ? 'brief' : 'short', say });
         for (const { invariant, violations } of result.audit) if (violations > 0) caught.add(`${invariant} in ${id}`);
         say(`sabotage ${sabotage.name}: ${line(result)}`);
       } finally {

@@ -12,8 +12,14 @@ test('a wrong experiment, sabotage or seed lists the right ones', () => {
 
 test('names are found whatever their case, seeds count up from the first', () => {
   const options = readOptions(['--experiment', 'e6, E14', '--seed', '7', '--seeds', '3']);
-  expect(options).toMatchObject({ seeds: ['7', '8', '9'], short: false });
+  expect(options).toMatchObject({ seeds: ['7', '8', '9'], form: 'full', parallel: 1, merge: [] });
   expect(options === 'help' ? [] : options.experiments.map(({ id }) => id)).toEqual(['E6', 'E14']);
+});
+
+test('the form is full unless said otherwise, and can only be one', () => {
+  expect(readOptions(['--brief'])).toMatchObject({ form: 'brief' });
+  expect(readOptions(['--short'])).toMatchObject({ form: 'short' });
+  expect(() => readOptions(['--short', '--brief'])).toThrow('--brief or --short, not both');
 });
 
 test('without names all experiments run and no sabotage', () => {

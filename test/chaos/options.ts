@@ -1,22 +1,39 @@
-// The command line: which experiments, which seeds. A wrong name lists the right ones.
+// The command line: which experiments, which seeds, how long. A wrong name lists the right ones.
 import { parseArgs } from 'node:util';
 import { EXPERIMENTS } from './experiments.ts';
 import type { Experiment } from './experiment.ts';
+import { FORM_TITLES, type Form } from './form.ts';
 import { SABOTAGES, type Sabotage } from './sabotages.ts';
 
-export type Options = { experiments: Experiment[]; sabotages: Sabotage[]; seeds: string[]; short: boolean; json: string | undefined; markdown: string | undefined };
+export type Options = {
+  experiments: Experiment[];
+  sabotages: Sabotage[];
+  seeds: string[];
+  form: Form;
+  parallel: number;
+  /** Files of earlier results to make one report of; then nothing runs. */
+  merge: string[];
+  json: string | undefined;
+  markdown: string | undefined;
+};
 
 const MAX_SEEDS = 1_000;
 const MAX_SEED = 4_294_967_295;
+/** Each system takes 1.5 GB and a dozen processes. */
+const MAX_PARALLEL = 16;
 
 export const USAGE = `npm run chaos -- [flags]     breaks a running Millrace on purpose, and audits it
   --experiment E1,E6     which (default: all)
   --seed S               the first seed, 0 to ${MAX_SEED} (default 1)
   --seeds N              how many seeds, from S on (default 1, at most ${MAX_SEEDS})
   --sabotage NAME,…      sabotaged builds that a check must catch (or "all"); without --experiment nothing else runs
-  --short                half a minute where the full form takes minutes
+  --brief                ${FORM_TITLES.brief}
+  --short                ${FORM_TITLES.short}; without either: ${FORM_TITLES.full}
+  --parallel N           systems side by side (default 1, at most ${MAX_PARALLEL})
   --json FILE            all results
   --markdown FILE        the tables
+  --merge FILE,…         runs nothing: one report of earlier results; of two runs of one experiment, seed and form the later file's counts
+MILLRACE_PORT_BASE is where free ports are looked for, from there on.
 experiments:
 ${EXPERIMENTS.map(({ id, title }) => `  ${id.padEnd(5)} ${title}`).join('\n')}
 sabotages:
@@ -28,10 +45,12 @@ export function readOptions(args: string[]): Options | 'help' {
     args,
     options: {
       experiment: { type: 'string' }, seed: { type: 'string', default: '1' }, seeds: { type: 'string', default: '1' }, sabotage: { type: 'string' },
-      short: { type: 'boolean', default: false }, json: { type: 'string' }, markdown: { type: 'string' }, help: { type: 'boolean', short: 'h', default: false },
+      brief: { type: 'boolean', default: false }, short: { type: 'boolean', default: false }, parallel: { type: 'string', default: '1' },
+      json: { type: 'string' }, markdown: { type: 'string' }, merge: { type: 'string' }, help: { type: 'boolean', short: 'h', default: false },
     },
   });
   if (values.help) return 'help';
+  if (values.brief && values.short) throw new Error('--brief or --short, not both');
   const first = whole('--seed', values.seed, 0, MAX_SEED);
   const many = whole('--seeds', values.seeds, 1, MAX_SEEDS);
   const sabotages = choose('sabotage', values.sabotage, SABOTAGES, ({ name }) => name);
@@ -39,7 +58,9 @@ export function readOptions(args: string[]): Options | 'help' {
     experiments: values.experiment === undefined ? (sabotages.length > 0 ? [] : [...EXPERIMENTS]) : choose('experiment', values.experiment, EXPERIMENTS, ({ id }) => id),
     sabotages,
     seeds: Array.from({ length: many }, (_, i) => String(first + i)),
-    short: values.short,
+    form: values.brief ? 'brief' : values.short ? 'short' : 'full',
+    parallel: whole('--parallel', values.parallel, 1, MAX_PARALLEL),
+    merge: values.merge?.split(',') ?? [],
     json: values.json,
     markdown: values.markdown,
   };

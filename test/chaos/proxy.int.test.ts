@@ -28,7 +28,7 @@ test('without a fault everything passes', async () => {
 });
 
 test('a lost reply is lost after the server has done its work, and counted', async () => {
-  proxy.set({ kind: 'lost_reply', match: /^POST \/pay/, chance: () => true });
+  proxy.set({ kind: 'lost_reply', loses: (head) => head.startsWith('POST /pay') });
   await expect(post('/pay')).rejects.toThrow('fetch failed');
   expect(served).toBe(1);
   expect(proxy.hits()).toBe(1);

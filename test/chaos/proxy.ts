@@ -9,8 +9,8 @@ export type Fault =
   | { kind: 'blackhole'; direction: 'both' | 'to' | 'from' }
   /** Connections are reset, old ones and new ones. */
   | { kind: 'reset' }
-  /** The upstream carried out what `match` matches and answered 200; its answer is never seen. */
-  | { kind: 'lost_reply'; match: RegExp; chance: () => boolean };
+  /** The upstream carried out a request whose head `loses` picks, and answered 200; its answer is never seen. */
+  | { kind: 'lost_reply'; loses: (head: string) => boolean };
 
 export type Proxy = {
   name: string;
@@ -24,6 +24,7 @@ export type Proxy = {
 
 const HOST = '127.0.0.1';
 const NONE: Fault = { kind: 'none' };
+const MAX_HEAD_BYTES = 4_096;
 
 export async function startProxy(name: string, upstreamPort: number): Promise<Proxy> {
   let fault: Fault = NONE;
@@ -67,7 +68,7 @@ export async function startProxy(name: string, upstreamPort: number): Promise<Pr
     let losing = false;
     const lanes = [
       lane(client, upstream, 'to', (chunk) => {
-        if (fault.kind === 'lost_reply' && fault.match.test(chunk.toString('latin1', 0, 2_000)) && fault.chance()) losing = true;
+        if (fault.kind === 'lost_reply' && fault.loses(chunk.toString('latin1', 0, MAX_HEAD_BYTES))) losing = true;
         return true;
       }),
       lane(upstream, client, 'from', (chunk) => {

@@ -1,9 +1,11 @@
 // The results as tables: experiments, sabotages, known limits.
+import { EXPERIMENTS } from './experiments.ts';
+import { FORMS, FORM_TITLES, type Form } from './form.ts';
 import type { Result } from './run.ts';
 
 export type SabotageResult = { name: string; title: string; caughtBy: string[]; experiments: string[] };
 
-const INVARIANTS = ['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I7', 'I8', 'I9', 'I10', 'I11', 'I12', 'I13', 'I14', 'I15', 'I16'];
+const INVARIANTS = ['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I7', 'I8', 'I9', 'I10', 'I11', 'I12', 'I13', 'I14', 'I15', 'I16', 'I17', 'I18'];
 const INTRODUCTION = `# Chaos: what was broken, and what held
 
 \`npm run chaos -- --experiment E6,E14 --seed 7\` starts the whole system in a throw-away home and breaks it on purpose: real processes through the
@@ -11,14 +13,21 @@ launcher, a TCP proxy of our own on the way to Postgres, NATS, inventory and the
 generator buys, cancels and refunds, and writes every request down before it is sent and after it is answered. When the fault is over, every
 request of unknown outcome is asked again with the same request id; when nothing moves any more, the auditor (\`millrace audit\`) computes all
 invariants over the five databases, the streams and the provider's records. A fault that was not seen to happen (count 0) is no test.
-\`--seeds 20\` repeats all that with 20 seeds, \`--short\` takes half a minute where the full form takes minutes, \`--sabotage all\` runs builds that
-are broken on purpose and must be caught. \`--markdown docs/chaos.md\` writes this page. \`CHAOS_KEEP=1\` keeps the homes, with all logs.
-The short form for every change is \`test/journey/chaos.int.test.ts\`.
+
+\`--seeds 20\` repeats all that with 20 seeds, \`--parallel 4\` does so on four systems side by side. Three forms make the same faults: \`--brief\` for many
+seeds, \`--short\` to see the way back to normal as well, and without either faults last as long as they are meant to. \`--sabotage all\` runs builds that
+are broken on purpose and must be caught. \`--json FILE\` keeps the results, \`--merge FILE,… --markdown docs/chaos.md\` wrote this page out of several of them.
+\`CHAOS_KEEP=1\` keeps the homes, with all logs. What runs with every change is \`test/journey/chaos.int.test.ts\`.
+
+How to read the tables: the count of the fault, then what became of the calls (an unknown outcome is one that the buyer had to ask about again); violations
+as \`0 of n\`, over all seeds; how long orders took to where they stay, from the healing or the order, if later; when nothing moved any more; acknowledged
+orders per second after the fault against those before it in the same run, and how long after the healing they were back at nine tenths.
 `;
 const LIMITS = [
-  'Processes are killed, not machines: what the disk had not yet written is never lost here. `sync_interval: always` and fsync are taken at their word.',
+  "A power cut (E8) takes what the kernel had not yet written from the broker's disk, a file system in an image whose copy is what a disk would have. Postgres keeps its disk: its fsync is taken at its word.",
   'A mail whose acceptance was lost on the wire is looked up before it is sent again; a provider whose search lags for longer than its own promise could still be asked twice.',
-  'Blackholes are made by a proxy that stops reading, not by a packet filter: no reset and no ICMP error is ever seen from the network itself.',
+  'Blackholes (E30) are made by a proxy that stops reading, not by a packet filter in a network namespace: no reset and no ICMP error is ever seen from the network itself.',
+  'The edge is one process here: while it is started again nobody listens at the public port, and a buyer who finds nobody there waits 2.5 s before the one repeat that E32 allows. Two edges behind a balancer would need no wait.',
   'The same seed plans the same accidents; what the machine is doing at that instant is not the same twice. `test/simulation` replays schedules exactly.',
   'Goodput is compared with the seconds before the fault of the same run, on a machine with other work.',
   'Clocks are not turned: the 24 hours of the provider\'s idempotency keys are covered by the sandbox\'s `expire_keys`, not by time.',
@@ -30,10 +39,7 @@ export function markdown(results: readonly Result[], sabotages: readonly Sabotag
     INTRODUCTION,
     '## Experiments',
     '',
-    '| experiment | fault seen (count) | operations | acknowledged | unknown | violations | settle p50 / max | quiet after | goodput / control | seeds |',
-    '|---|---|---|---|---|---|---|---|---|---|',
-    ...[...Map.groupBy(results, ({ experiment }) => experiment).values()].map(row),
-    '',
+    ...FORMS.flatMap((form) => tableOf(form, results.filter((one) => one.form === form))),
     '## Sabotage',
     '',
     '| sabotage | in | caught by |',
@@ -47,13 +53,28 @@ export function markdown(results: readonly Result[], sabotages: readonly Sabotag
   ].join('\n');
 }
 
+function tableOf(form: Form, results: readonly Result[]): string[] {
+  if (results.length === 0) return [];
+  const timed = form !== 'brief';
+  const heads = ['experiment', 'fault seen (count)', 'operations', 'acknowledged', 'unknown', 'violations', 'settle p50 / max', 'quiet after', ...(timed ? ['goodput / control', 'back after p50 / max'] : []), 'seeds'];
+  const byExperiment = Map.groupBy(results, ({ experiment }) => experiment);
+  return [
+    `### The ${form} form: ${FORM_TITLES[form]}`,
+    '',
+    `| ${heads.join(' | ')} |`,
+    `|${'---|'.repeat(heads.length)}`,
+    ...EXPERIMENTS.map(({ id }) => byExperiment.get(id)).filter((runs) => runs !== undefined).map((runs) => row(runs, timed)),
+    '',
+  ];
+}
+
 /** One line for a terminal. */
 export function line(result: Result): string {
-  const { experiment, seed, fault, operations, acknowledged, unknown, violations, settleMs, quietMs, goodput, error } = result;
+  const { experiment, seed, fault, operations, acknowledged, unknown, violations, settleMs, quietMs, goodput, tookMs, error } = result;
   const verdict = error === undefined ? (fault.count === 0 ? 'NO TEST' : violations === 0 ? 'ok' : 'VIOLATED') : `FAILED ${error.split('\n')[0]}`;
   const first = result.audit.flatMap((row) => row.first.slice(0, 3).map(({ what, problem }) => `    ${row.invariant} (${row.violations} of ${row.checked}): ${what}: ${problem}`));
   return [
-    `${experiment} seed ${seed}: ${verdict}; ${fault.count} ${fault.what}; ${operations} operations, ${acknowledged} ok, ${unknown} unknown; settle ${seconds(settleMs.p50)}/${seconds(settleMs.max)} quiet ${seconds(quietMs)}; goodput ${goodput.after.toFixed(1)}/${goodput.control.toFixed(1)} per s`,
+    `${experiment} seed ${seed}: ${verdict}; ${fault.count} ${fault.what}; ${operations} operations, ${acknowledged} ok, ${unknown} unknown; settle ${seconds(settleMs.p50)}/${seconds(settleMs.max)} quiet ${seconds(quietMs)}${goodput ? `; goodput ${goodput.after.toFixed(1)}/${goodput.control.toFixed(1)} per s, back after ${back(goodput.recoverMs)}` : ''}; took ${seconds(tookMs)}`,
     ...first,
   ].join('\n');
 }
@@ -63,13 +84,11 @@ export function passed(results: readonly Result[], sabotages: readonly SabotageR
   return results.every(({ error, violations, fault }) => error === undefined && violations === 0 && fault.count > 0) && sabotages.every(({ caughtBy }) => caughtBy.length > 0);
 }
 
-function row(runs: Result[]): string {
+function row(runs: Result[], timed: boolean): string {
   const [first] = runs as [Result];
   const total = (of: (run: Result) => number): number => runs.reduce((sum, run) => sum + of(run), 0);
   const least = Math.min(...runs.map(({ fault }) => fault.count));
   const failed = runs.filter(({ error }) => error !== undefined);
-  const control = total(({ goodput }) => goodput.control);
-  const share = control === 0 ? 'own load' : `${((100 * total(({ goodput }) => goodput.after)) / control).toFixed(0)} %`;
   return `| ${[
     `${first.experiment} ${first.title}`,
     least === 0 ? `**no test** (${first.fault.what})` : `${total(({ fault }) => fault.count)} ${first.fault.what}`,
@@ -77,9 +96,17 @@ function row(runs: Result[]): string {
     violations(runs) + (failed.length > 0 ? `; **${failed.length} runs failed**` : ''),
     `${seconds(median(runs.map(({ settleMs }) => settleMs.p50)))} / ${seconds(Math.max(...runs.map(({ settleMs }) => settleMs.max)))}`,
     seconds(Math.max(...runs.map(({ quietMs }) => quietMs))),
-    share,
+    ...(timed ? wayBack(runs) : []),
     seedsOf(runs),
   ].join(' | ')} |`;
+}
+
+function wayBack(runs: Result[]): [string, string] {
+  const measured = runs.flatMap(({ goodput }) => goodput ?? []);
+  if (measured.length === 0) return ['own load', ''];
+  const total = (of: (one: NonNullable<Result['goodput']>) => number): number => measured.reduce((sum, one) => sum + of(one), 0);
+  const times = measured.map(({ recoverMs = Infinity }) => recoverMs);
+  return [`${((100 * total(({ after }) => after)) / total(({ control }) => control)).toFixed(0)} %`, `${back(median(times))} / ${back(Math.max(...times))}`];
 }
 
 function violations(runs: Result[]): string {
@@ -94,12 +121,15 @@ function violations(runs: Result[]): string {
 
 function seedsOf(runs: Result[]): string {
   const seeds = runs.map(({ seed }) => Number(seed)).toSorted((a, b) => a - b);
-  const form = runs.some(({ short }) => short) ? ', short form' : '';
-  return `${seeds.length === 1 ? seeds[0] : `${seeds[0]} to ${seeds.at(-1)} (${seeds.length})`}${form}`;
+  return seeds.length === 1 ? String(seeds[0]) : `${seeds[0]} to ${seeds.at(-1)} (${seeds.length})`;
 }
 
 function median(numbers: number[]): number {
   return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
+}
+
+function back(ms: number | undefined): string {
+  return ms === undefined || ms === Infinity ? '**never**' : seconds(ms);
 }
 
 function seconds(ms: number): string {

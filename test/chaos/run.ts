@@ -1,12 +1,14 @@
 // One experiment on one seed: calm, fault, healing, quiet, audit.
 import path from 'node:path';
+import { repeatAnswers, settleTimes, uncaughtErrors } from './afterwards.ts';
 import { auditSystem, type AuditRow } from './audit.ts';
 import { clientsAt } from './clients.ts';
-import { query } from './databases.ts';
-import type { Context, Experiment } from './experiment.ts';
+import type { Broken, Context, Experiment } from './experiment.ts';
+import type { Form, Lengths } from './form.ts';
 import { openJournal, type Journal } from './journal.ts';
-import { createLoad, send } from './load.ts';
+import { createLoad } from './load.ts';
 import { seeded } from './random.ts';
+import { RECOVERY_LIMIT_MS, recovery } from './recovery.ts';
 import { settle } from './settle.ts';
 import type { System } from './system.ts';
 import { pause, until } from './wait.ts';
@@ -15,7 +17,7 @@ export type Result = {
   experiment: string;
   title: string;
   seed: string;
-  short: boolean;
+  form: Form;
   fault: { count: number; what: string };
   operations: number;
   acknowledged: number;
@@ -27,18 +29,19 @@ export type Result = {
   settleMs: { p50: number; max: number };
   /** Until all queues, outboxes and messages were quiet. */
   quietMs: number;
-  /** Acknowledged orders per second. */
-  goodput: { control: number; after: number };
+  /** Acknowledged orders per second; not in the brief form. `recoverMs`: until they were nine tenths of the control's. */
+  goodput?: { control: number; after: number; recoverMs?: number | undefined };
+  tookMs: number;
   /** What went wrong with the run itself. */
   error?: string;
 };
 
 /** The run without the fault, to compare with: short, because it is done each time. */
-const CALM_MS = { short: 4_000, full: 10_000 };
+const CALM_MS: Lengths = { brief: 1_000, short: 5_000, full: 10_000 };
 /** The first calls open connections and warm everything up. */
 const WARM_UP_MS = 1_000;
-const AFTER_MS = { short: 5_000, full: 30_000 };
-const PER_SECOND = 12;
+/** In the brief form as many orders as possible have to meet a fault that is soon over. */
+const PER_SECOND: Lengths = { brief: 20, short: 12, full: 12 };
 const PRODUCTS = 4;
 const STOCK = 5_000;
 const PRICE = 1_250n;
@@ -46,55 +49,41 @@ const RESOLVE_LIMIT_MS = 90_000;
 const SETTLE_LIMIT_MS = 180_000;
 const READY_LIMIT_MS = 60_000;
 
-export type RunOptions = { seed: string; short: boolean; say: (line: string) => void };
+export type RunOptions = { seed: string; form: Form; say: (line: string) => void };
 
-export async function runExperiment(system: System, experiment: Experiment, journals: Journal[], { seed, short, say }: RunOptions): Promise<Result> {
+/** `journals`: of all runs on this system, this one's is added; the audit looks at all of them. */
+export async function runExperiment(system: System, experiment: Experiment, journals: Journal[], { seed, form, say }: RunOptions): Promise<Result> {
+  const began = performance.now();
   const name = `${experiment.id}-${seed}-${Date.now().toString(36)}`.replaceAll(/[^\w-]/g, '_');
-  const random = seeded(`${seed} ${experiment.id}`);
   const journal = openJournal(path.join(system.home, `${name}.jsonl`));
   journals.push(journal);
   const { edge, tokens } = system.runtime;
   const admin = clientsAt(edge, tokens.admin);
   const load = createLoad(clientsAt(edge, tokens.service), journal, seeded(`${seed} ${experiment.id} load`), name);
   const skus = await makeProducts(admin, name, experiment.stock ?? STOCK);
-  const context: Context = { system, admin, load, journal, random, name, skus, short, say };
+  const context: Context = { system, admin, load, journal, random: seeded(`${seed} ${experiment.id}`), name, skus, perSecond: experiment.perSecond ?? PER_SECOND[form], form, by: (lengths) => lengths[form], short: form !== 'full', say };
   const result: Result = {
-    experiment: experiment.id, title: experiment.title, seed, short, fault: { count: 0, what: '' }, operations: 0, acknowledged: 0, unknown: 0, refused: 0,
-    audit: [], violations: 0, settleMs: { p50: 0, max: 0 }, quietMs: 0, goodput: { control: 0, after: 0 },
+    experiment: experiment.id, title: experiment.title, seed, form, fault: { count: 0, what: '' }, operations: 0, acknowledged: 0, unknown: 0, refused: 0,
+    audit: [], violations: 0, settleMs: { p50: 0, max: 0 }, quietMs: 0, tookMs: 0,
+  };
+  const tell = (broken: readonly Broken[]): void => {
+    for (const one of broken) result.audit.push({ invariant: one.invariant, checked: 1, violations: 1, first: [one] });
   };
   try {
-    const perSecond = experiment.perSecond ?? PER_SECOND;
-    if (perSecond > 0) load.start({ perSecond, skus, ...experiment.mix });
-    const calmFrom = Date.now() + WARM_UP_MS;
-    if (perSecond > 0) await pause(short ? CALM_MS.short : CALM_MS.full);
-    const calmTo = Date.now();
-    try {
-      result.fault = await experiment.run(context);
-    } finally {
-      await system.heal();
-    }
-    const healed = Date.now();
-    if (perSecond > 0) {
-      const afterMs = short ? AFTER_MS.short : AFTER_MS.full;
-      await pause(afterMs);
-      const rampTo = Date.now();
-      // The first half is the way back; the second is compared.
-      result.goodput = { control: load.goodput(calmFrom, calmTo), after: load.goodput(rampTo - afterMs / 2, rampTo) };
-    }
+    const healed = await breakAndHeal(context, experiment, result);
+    if (result.goodput && result.goodput.recoverMs === undefined) tell([{ invariant: 'I16', what: 'goodput', problem: `not back within ${RECOVERY_LIMIT_MS / 1_000} s: ${result.goodput.after.toFixed(1)} instead of ${result.goodput.control.toFixed(1)} orders per second` }]);
     await load.stop();
     countOutcomes(result, journal);
     await load.resolveUnknown(RESOLVE_LIMIT_MS);
     result.quietMs = await settle(system, experiment.settleLimitMs ?? SETTLE_LIMIT_MS).catch((error: unknown) => {
-      result.audit.push({ invariant: 'I7', checked: 1, violations: 1, first: [{ what: 'quiescence', problem: (error as Error).message }] });
+      tell([{ invariant: 'I7', what: 'quiescence', problem: (error as Error).message }]);
       return SETTLE_LIMIT_MS;
     });
     await experiment.tidy?.(context);
     result.settleMs = await settleTimes(system, journal, healed);
     const rows = await auditSystem(system, journals.flatMap((one) => one.entries()));
     result.audit.push(...rows.map((row) => experiment.judge?.(row) ?? row));
-    for (const broken of [...(await repeatAnswers(context)), ...(await deadProcesses(system)), ...((await experiment.check?.(context)) ?? [])]) {
-      result.audit.push({ invariant: broken.invariant, checked: 1, violations: 1, first: [broken] });
-    }
+    tell([...(await repeatAnswers(context)), ...(await uncaughtErrors(system)), ...((await experiment.check?.(context)) ?? [])]);
   } catch (error) {
     result.error = (error as Error).stack ?? String(error);
   } finally {
@@ -103,15 +92,37 @@ export async function runExperiment(system: System, experiment: Experiment, jour
     journal.close();
   }
   result.violations = result.audit.reduce((sum, row) => sum + row.violations, 0);
+  result.tookMs = performance.now() - began;
   return result;
+}
+
+/** Answers when it was healed. Goodput is measured where the load is ours and there is time for it. */
+async function breakAndHeal(context: Context, experiment: Experiment, result: Result): Promise<number> {
+  const { system, load, skus, perSecond, form, by } = context;
+  if (perSecond > 0) {
+    load.start({ perSecond, skus, ...experiment.mix });
+    await pause(by(CALM_MS));
+  }
+  const calmTo = Date.now();
+  try {
+    result.fault = await experiment.run(context);
+  } finally {
+    await system.heal();
+  }
+  const healed = Date.now();
+  if (perSecond === 0 || form === 'brief') return healed;
+  const control = load.goodput(calmTo - by(CALM_MS) + WARM_UP_MS, calmTo);
+  const { goodput: after, recoverMs } = await recovery(load, control, healed);
+  result.goodput = { control, after, recoverMs };
+  return healed;
 }
 
 async function makeProducts(admin: Context['admin'], name: string, stock: number): Promise<string[]> {
   const skus = Array.from({ length: PRODUCTS }, (_, i) => `${name}-${i}`.slice(-64));
-  for (const sku of skus) {
+  await Promise.all(skus.map(async (sku) => {
     const requestId = `make-${sku}`.slice(0, 64);
     await until(`product ${sku}`, READY_LIMIT_MS, async () => admin.products.createProduct({ requestId, product: { sku, name: `Product ${sku}`, price: { currencyCode: 'EUR', minorUnits: PRICE } }, initialStock: stock }));
-  }
+  }));
   await until('the stock records', READY_LIMIT_MS, async () => (await admin.inventory.batchGetStock({ skus })).stockLevels.length === skus.length);
   return skus;
 }
@@ -123,38 +134,4 @@ function countOutcomes(result: Result, journal: Journal): void {
   result.acknowledged = entries.filter(({ outcome, resolved }) => outcome === 'ok' && !resolved).length;
   result.refused = entries.filter(({ outcome, resolved }) => outcome === 'fail' && !resolved).length;
   result.unknown = entries.length - result.acknowledged - result.refused;
-}
-
-/** I5: asked once more with the same request id, an order that was acknowledged is answered with the same id. */
-const REPEATS = 40;
-async function repeatAnswers({ system, journal, random }: Context): Promise<{ invariant: string; what: string; problem: string }[]> {
-  const clients = clientsAt(system.runtime.edge, system.runtime.tokens.service);
-  const told = journal.entries().filter(({ request, outcome }) => request.do === 'place' && outcome === 'ok');
-  const sample = [...told.filter(({ resolved }) => resolved), ...random.shuffled(told)].slice(0, REPEATS);
-  const broken = await Promise.all(sample.map(async (entry) => {
-    const again = await send(clients, entry).catch((error: unknown) => String(error));
-    return again === entry.order_id ? [] : [{ invariant: 'I5', what: entry.request_id, problem: `answered ${entry.order_id}, then ${again}` }];
-  }));
-  return broken.flat();
-}
-
-/** I15: no error that nothing caught, in any process. */
-async function deadProcesses(system: System): Promise<{ invariant: string; what: string; problem: string }[]> {
-  const { services, edge } = system.runtime;
-  const broken = await Promise.all(Object.entries({ ...services, edge }).map(async ([name, url]) => {
-    const metrics = await (await fetch(`${url}/metrics`)).text();
-    const uncaught = Number(/^millrace_uncaught_errors(?:\{[^}]*\})? (\d+)/m.exec(metrics)?.[1] ?? 0);
-    return uncaught === 0 ? [] : [{ invariant: 'I15', what: name, problem: `${uncaught} uncaught errors` }];
-  }));
-  return broken.flat();
-}
-
-async function settleTimes(system: System, journal: Journal, healed: number): Promise<{ p50: number; max: number }> {
-  const asked = journal.entries();
-  // An order that was cancelled or refunded on purpose has no time of its own.
-  const touched = new Set(asked.flatMap(({ request }) => (request.do === 'place' ? [] : [request.orderId])));
-  const mine = asked.filter(({ request, order_id = '' }) => request.do === 'place' && order_id && !touched.has(order_id)).map(({ order_id }) => order_id);
-  const rows = await query<{ created: Date; settled: Date }>(system, 'order', 'SELECT create_time AS created, update_time AS settled FROM orders WHERE order_id = ANY($1)', [mine]);
-  const times = rows.map(({ created, settled }) => Math.max(0, settled.getTime() - Math.max(created.getTime(), healed))).toSorted((a, b) => a - b);
-  return { p50: times[Math.floor(times.length / 2)] ?? 0, max: times.at(-1) ?? 0 };
 }

@@ -3,11 +3,13 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, chmodSync, r
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
+type Patch = { file: string; from: string; to: string };
+
 export type Sabotage = {
   name: string;
   title: string;
   /** Each found exactly once. */
-  patches: { file: string; from: string; to: string }[];
+  patches: Patch[];
   /** The experiments that must notice. */
   experiments: string[];
 };
@@ -25,10 +27,12 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
   {
     name: 'random-key',
-    title: 'a new idempotency key for every call of the provider, and no look before the next',
+    title: 'charged in one call, with a new idempotency key each time, and no look before the next',
+    // Each of the three is a second line behind the others: an intent that is stored before it is confirmed can't be charged twice,
+    // whatever its key; a look finds what a lost answer has done; and a webhook (as in E14) tells it.
     patches: [
       { file: 'services/payment/src/stripe.ts', from: 'const once = { idempotencyKey: idempotencyKey(step, payment) };', to: 'const once = { idempotencyKey: crypto.randomUUID() }; void idempotencyKey;' },
-      // With the look in place, or with webhooks (E14), the random key does no harm: they are each other's second line.
+      { file: 'services/payment/src/stripe.ts', from: "automatic_payment_methods: { enabled: true, allow_redirects: 'never' },", to: "automatic_payment_methods: { enabled: true, allow_redirects: 'never' }, ...(payment.paymentMethod && { confirm: true, payment_method: payment.paymentMethod })," },
       { file: 'services/payment/src/payment.ts', from: "if (payment.asking) return { do: 'find' };", to: '' },
       { file: 'services/payment/src/payment.ts', from: "if (payment.asking) return { do: 'look_up' };", to: '' },
     ],
@@ -50,6 +54,12 @@ export const SABOTAGES: readonly Sabotage[] = [
     patches: [{ file: 'services/inventory/src/store.ts', from: 'FROM stock WHERE sku = ANY(${skus}) ORDER BY sku FOR UPDATE`', to: 'FROM stock WHERE sku = ANY(${skus}) ORDER BY sku`' }],
     experiments: ['E6'],
   },
+  {
+    name: 'lazy-sync',
+    title: 'the broker acknowledges before it has written to the disk',
+    patches: [{ file: 'local/src/nats.ts', from: "durable ? ', sync_interval: always' : ''", to: "durable ? '' : ''" }],
+    experiments: ['E8'],
+  },
 ];
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
@@ -63,13 +73,17 @@ export function sabotagedCopy({ name, patches }: Sabotage): string {
     if (!NOT_COPIED.has(entry)) cpSync(path.join(ROOT, entry), path.join(root, entry), { recursive: true, filter: (from) => path.basename(from) !== '.git', verbatimSymlinks: true });
   }
   linkDependencies(root);
-  for (const { file, from, to } of patches) {
-    const target = path.join(root, file);
-    const text = readFileSync(target, 'utf8');
-    if (text.split(from).length !== 2) throw new Error(`sabotage ${name}: ${file} no longer has exactly one "${from}"`);
-    writeFileSync(target, text.replace(from, () => to));
+  for (const patch of patches) {
+    const target = path.join(root, patch.file);
+    writeFileSync(target, patched(readFileSync(target, 'utf8'), patch, name));
   }
   return root;
+}
+
+/** Throws unless the text is there exactly once: the code has moved on, and the sabotage must follow. */
+export function patched(text: string, { file, from, to }: Patch, name: string): string {
+  if (text.split(from).length !== 2) throw new Error(`sabotage ${name}: ${file} no longer has exactly one "${from}"`);
+  return text.replace(from, () => to);
 }
 
 // Workspaces must be the copy's own, everything else is the original's.

@@ -1,11 +1,25 @@
 // Quiescence: nothing waits to be said, heard, paid, refunded or mailed. Says what is still moving when it does not come.
 import { consumers, query } from './databases.ts';
-import { SERVICES, type System } from './system.ts';
+import { SERVICES, type Service, type System } from './system.ts';
 import { pause } from './wait.ts';
 
-const POLL_MS = 250;
+const POLL_MS = 300;
 /** A mail that is due later than this is a reminder, not work in hand. */
 const SOON = "now() + interval '90 seconds'";
+
+/** What may be moving in a service's database: rows with the id that tells most. */
+const MOVING: Record<Service, Record<string, string>> = {
+  order: {
+    'unpaid orders': `SELECT order_id AS id FROM orders WHERE state = 'PENDING_PAYMENT' AND (payment_state NOT IN ('FAILED', 'ACTION_REQUIRED') AND payment_method <> '' OR due_time < now())`,
+    'open refunds': "SELECT order_id AS id FROM orders WHERE refund_pending > 0 OR payment_state = 'REFUND_PENDING'",
+    'orders confirmed without a sale': "SELECT order_id AS id FROM orders WHERE state = 'CONFIRMED' AND NOT stock_committed",
+  },
+  product: {},
+  inventory: { 'holds past their end': "SELECT order_id AS id FROM reservation WHERE state = 'HELD' AND hold_until < now()" },
+  payment: { 'payments under way': "SELECT order_id AS id FROM payment WHERE asking AND next_attempt_time IS NOT NULL AND state NOT IN ('FAILED', 'REQUIRES_ACTION') OR refund_pending > 0" },
+  notification: { 'unsent messages': `SELECT notification_id AS id FROM notification WHERE state = 'pending' AND due_time < ${SOON}` },
+};
+const UNSENT = { 'unsent events': 'SELECT event_id AS id FROM outbox WHERE publish_time IS NULL' };
 
 /** Waits until nothing moves, twice in a row. Answers how long that took. */
 export async function settle(system: System, limitMs: number): Promise<number> {
@@ -31,20 +45,16 @@ export class UnsettledError extends Error {
 
 async function movingThings(system: System): Promise<string[]> {
   const found = await Promise.all([
-    ...SERVICES.map(async (service) => rows(system, service, 'unsent events', 'SELECT event_id AS id FROM outbox WHERE publish_time IS NULL')),
-    rows(system, 'order', 'unpaid orders', `SELECT order_id AS id FROM orders WHERE state = 'PENDING_PAYMENT' AND (payment_state NOT IN ('FAILED', 'ACTION_REQUIRED') AND payment_method <> '' OR due_time < now())`),
-    rows(system, 'order', 'open refunds', "SELECT order_id AS id FROM orders WHERE refund_pending > 0 OR payment_state = 'REFUND_PENDING'"),
-    rows(system, 'order', 'orders confirmed without a sale', "SELECT order_id AS id FROM orders WHERE state = 'CONFIRMED' AND NOT stock_committed"),
-    rows(system, 'payment', 'payments under way', 'SELECT order_id AS id FROM payment WHERE asking AND next_attempt_time IS NOT NULL AND state NOT IN (\'FAILED\', \'REQUIRES_ACTION\') OR refund_pending > 0'),
-    rows(system, 'inventory', 'holds past their end', "SELECT order_id AS id FROM reservation WHERE state = 'HELD' AND hold_until < now()"),
-    rows(system, 'notification', 'unsent messages', `SELECT notification_id AS id FROM notification WHERE state = 'pending' AND due_time < ${SOON}`),
+    ...SERVICES.map(async (service) => movingRows(system, service)),
     consumers(system).then((all) => all.filter(({ waiting }) => waiting > 0).map(({ stream, service, waiting }) => `${waiting} of ${stream} unheard by ${service}`)),
     system.control('webhooks').then(({ waiting }) => (Number(waiting) > 0 ? [`${String(waiting)} webhooks`] : [])),
   ]);
   return found.flat();
 }
 
-async function rows(system: System, service: (typeof SERVICES)[number], what: string, text: string): Promise<string[]> {
-  const found = await query<{ id: string }>(system, service, `${text} LIMIT 100`);
-  return found.length === 0 ? [] : [`${found.length} ${what} in ${service}, e.g. ${found[0]?.id}`];
+// One statement a service: many systems are looked at side by side.
+async function movingRows(system: System, service: Service): Promise<string[]> {
+  const looks = Object.entries({ ...UNSENT, ...MOVING[service] }).map(([what, rows]) => `SELECT '${what}' AS what, count(*)::int AS n, min(id::text) AS example FROM (${rows}) rows`);
+  const found = await query<{ what: string; n: number; example: string }>(system, service, looks.join(' UNION ALL '));
+  return found.filter(({ n }) => n > 0).map(({ what, n, example }) => `${n} ${what} in ${service}, e.g. ${example}`);
 }

@@ -8,6 +8,7 @@ import { pathToFileURL } from 'node:url';
 import type { Runtime } from '../../local/src/runtime.ts';
 import { isRunning, identify, type ProcessId } from '../../local/src/processes.ts';
 import { portPlan } from '../../local/src/ports.ts';
+import { mountDisk, type Disk, type DiskKind } from './disk.ts';
 import { startProxy, type Proxy } from './proxy.ts';
 import { pause, until } from './wait.ts';
 
@@ -20,20 +21,25 @@ const ROOT = path.resolve(import.meta.dirname, '../..');
 const READY_MS = 180_000;
 const BACK_MS = 120_000;
 const STOP_MS = 30_000;
-const HIGHEST_OFFSET = 13;
+/** Of one system, and then the next one's. */
+const PORTS = 16;
+const FIRST_PORT = 20_000;
+const PORT_TRIES = 100;
 
 export type System = {
   home: string;
   root: string;
   readonly runtime: Runtime;
   proxies: Record<Link, Proxy>;
+  /** The broker's, when the experiment asked for one. */
+  disk: Disk | undefined;
   output(): string;
   secret(name: string): string;
   pid(name: string): number;
   /** SIGKILL; answers when the launcher has it back and ready. */
   kill(names: readonly string[]): Promise<void>;
-  /** Kills and keeps away for that long: the launcher itself is stopped meanwhile. */
-  killFor(names: readonly string[], ms: number): Promise<void>;
+  /** Kills and keeps away while the work lasts: the launcher itself is stopped meanwhile. */
+  killWhile(names: readonly string[], work: () => Promise<void>): Promise<void>;
   /** SIGSTOP for that long: a hung process, not a dead one. */
   freeze(name: string, ms: number): Promise<void>;
   /** SIGTERM; answers how long until it had ended. The launcher brings it back. */
@@ -44,9 +50,9 @@ export type System = {
   stop(): Promise<void>;
 };
 
-export type SystemOptions = { env?: Record<string, string>; root?: string; home?: string; onSpawn?: (pid: number | undefined) => void };
+export type SystemOptions = { env?: Record<string, string>; disk?: DiskKind; root?: string; home?: string; onSpawn?: (pid: number | undefined) => void };
 
-export async function startSystem({ env = {}, root = ROOT, home = newHome(), onSpawn }: SystemOptions = {}): Promise<System> {
+export async function startSystem({ env = {}, disk: kind, root = ROOT, home = newHome(), onSpawn }: SystemOptions = {}): Promise<System> {
   const portBase = await freePortBase();
   const ports = portPlan(portBase);
   const links: Record<Link, number> = { postgres: ports.postgres, nats: ports.nats, inventory: ports.inventory, stripe: ports.sandbox, postmark: ports.sandbox };
@@ -55,6 +61,7 @@ export async function startSystem({ env = {}, root = ROOT, home = newHome(), onS
   const at = (link: Link): string => `127.0.0.1:${proxies[link].port}`;
   const addresses = { DATABASE_URL: at('postgres'), NATS_URL: at('nats'), INVENTORY_URL: at('inventory'), STRIPE_API_BASE: at('stripe'), POSTMARK_API_BASE: at('postmark') };
   const { NATS_URL: _, ...outer } = process.env;
+  const disk = kind && mountDisk(kind, path.join(home, 'nats/data'));
   const launcher = spawn(process.execPath, ['local/src/main.ts', '--seed', '0'], {
     cwd: root,
     env: {
@@ -68,7 +75,10 @@ export async function startSystem({ env = {}, root = ROOT, home = newHome(), onS
   for (const stream of [launcher.stdout, launcher.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text));
   const exited = new Promise<void>((resolve) => launcher.once('exit', () => resolve()));
   await until('the launcher is ready', READY_MS, () => output.includes('Millrace is ready') || launcher.exitCode !== null);
-  if (launcher.exitCode !== null) throw new Error(`the launcher ended with ${launcher.exitCode}:\n${output}`);
+  if (launcher.exitCode !== null) {
+    await disk?.unmount();
+    throw new Error(`the launcher ended with ${launcher.exitCode}:\n${output}`);
+  }
 
   const readRuntime = (): Runtime => JSON.parse(readFileSync(path.join(home, 'runtime.json'), 'utf8')) as Runtime;
   // Newer than runtime.json, which is only written when all is ready again.
@@ -99,7 +109,7 @@ export async function startSystem({ env = {}, root = ROOT, home = newHome(), onS
   };
 
   return {
-    home, root, proxies, pid, control,
+    home, root, proxies, disk, pid, control,
     get runtime() {
       return readRuntime();
     },
@@ -110,12 +120,12 @@ export async function startSystem({ env = {}, root = ROOT, home = newHome(), onS
       for (const name of names) process.kill(pid(name), 'SIGKILL');
       await back(names, before);
     },
-    async killFor(names, ms) {
+    async killWhile(names, work) {
       const before = processes();
       launcher.kill('SIGSTOP');
       try {
         for (const name of names) process.kill(pid(name), 'SIGKILL');
-        await pause(ms);
+        await work();
       } finally {
         launcher.kill('SIGCONT');
       }
@@ -147,6 +157,8 @@ export async function startSystem({ env = {}, root = ROOT, home = newHome(), onS
     async stop() {
       await stopLauncher(launcher, exited);
       await Promise.all(started.map(async (proxy) => proxy.close()));
+      await disk?.unmount();
+      given.delete(portBase);
       if (home.startsWith(tmpdir()) && process.env['CHAOS_KEEP'] === undefined) rmSync(home, { recursive: true, force: true });
     },
   };
@@ -185,11 +197,17 @@ function signalIfThere(pid: number, name: NodeJS.Signals): void {
   if (identify(pid)) process.kill(pid, name);
 }
 
+// Systems that start side by side must not find the same ones.
+const given = new Set<number>();
+
 async function freePortBase(): Promise<number> {
-  for (let tries = 0; tries < 50; tries += 1) {
-    const base = 20_000 + Math.floor(Math.random() * 780) * 16;
-    const taken = await Promise.all(Array.from({ length: HIGHEST_OFFSET + 1 }, async (_, i) => answers(base + i)));
+  for (let i = 0; i < PORT_TRIES; i += 1) {
+    const base = Number(process.env['MILLRACE_PORT_BASE'] ?? FIRST_PORT) + i * PORTS;
+    if (given.has(base)) continue;
+    given.add(base);
+    const taken = await Promise.all(Array.from({ length: PORTS }, async (_, offset) => answers(base + offset)));
     if (!taken.some(Boolean)) return base;
+    given.delete(base);
   }
-  throw new Error('no 14 free ports in a row');
+  throw new Error(`no ${PORTS} free ports in a row`);
 }

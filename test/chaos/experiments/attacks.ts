@@ -2,16 +2,18 @@
 import { connect, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import type { Broken, Context, Experiment } from '../experiment.ts';
+import type { Lengths } from '../form.ts';
 import { pause, until } from '../wait.ts';
 
 const PLACE = '/millrace.order.v1.OrderService/PlaceOrder';
 const LIST = '/millrace.product.v1.ProductService/ListProducts';
-const ROUNDS = { short: 20, full: 400 };
-const MUTATED = { short: 1_500, full: 100_000 };
+const ROUNDS: Lengths = { brief: 10, short: 20, full: 400 };
+const OVERSIZED: Lengths = { brief: 1, short: 3, full: 20 };
+const MUTATED: Lengths = { brief: 500, short: 1_500, full: 100_000 };
 /** Garbage in flight at a time. */
 const AT_ONCE = 16;
-const IDLE = { short: 400, full: 10_000 };
-const IDLE_MS = { short: 6_000, full: 30_000 };
+const IDLE: Lengths = { brief: 200, short: 400, full: 10_000 };
+const IDLE_MS: Lengths = { brief: 3_000, short: 6_000, full: 30_000 };
 const RELEASE_LIMIT_MS = 90_000;
 const MAX_RSS_BYTES = 700 * 1024 ** 2;
 const LEAST_GOODPUT = 0.7;
@@ -68,7 +70,7 @@ export const A1: Experiment = {
     const variants = [request('1.1', ''), request('1.1', 'Host:\r\n'), request('1.1', 'Host: a:b:c\r\n'), request('1.1', 'Host: a/../b\r\n'), request('1.0', '')];
     return underAttack(context, 'requests refused', async (tell) => {
       let count = 0;
-      for (let i = 0; i < (context.short ? ROUNDS.short : ROUNDS.full); i += 1) {
+      for (let i = 0; i < (context.by(ROUNDS)); i += 1) {
         for (const variant of variants) {
           const line = await raw(edge, variant);
           if (!/^HTTP\/1\.1 4\d\d/.test(line)) tell(`answered "${line}" to ${JSON.stringify(variant.slice(0, 80))}`);
@@ -97,7 +99,7 @@ export const A2: Experiment = {
       return roll < 0.5 ? bytes.subarray(0, Math.floor(random.next() * bytes.length)) : bytes;
     };
     return underAttack(context, 'mutated messages', async (tell) => {
-      const jobs = Array.from({ length: context.short ? MUTATED.short : MUTATED.full }, () => ({ path: random.pick([PLACE, LIST]), type: random.pick(types), body: mutate() })).values();
+      const jobs = Array.from({ length: context.by(MUTATED) }, () => ({ path: random.pick([PLACE, LIST]), type: random.pick(types), body: mutate() })).values();
       let count = 0;
       await Promise.all(Array.from({ length: AT_ONCE }, async () => {
         for (const { path, type, body } of jobs) {
@@ -128,7 +130,7 @@ export const A3: Experiment = {
     ];
     return underAttack(context, 'oversized requests', async (tell) => {
       let count = 0;
-      for (let i = 0; i < (context.short ? 3 : ROUNDS.short); i += 1) {
+      for (let i = 0; i < (context.by(OVERSIZED)); i += 1) {
         for (const [name, attempt] of attempts) {
           const status = await attempt().catch(() => 0);
           count += 1;
@@ -145,12 +147,12 @@ export const A4: Experiment = {
   title: 'slow headers, slow bodies, idle connections',
   check,
   async run(context) {
-    const { system, short, load } = context;
+    const { system, by, load } = context;
     const { hostname, port } = new URL(system.runtime.edge);
     const beginnings = [`POST ${PLACE} HTTP/1.1\r\nHost: a\r\nx-slow: `, `POST ${PLACE} HTTP/1.1\r\nHost: a\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{`, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u0004\0\0\0\0\0', ''];
     return underAttack(context, 'slow connections', async (tell) => {
       const open = new Set<Socket>();
-      const many = short ? IDLE.short : IDLE.full;
+      const many = by(IDLE);
       const from = Date.now();
       for (let i = 0; i < many; i += 1) {
         const socket = connect(Number(port), hostname);
@@ -162,7 +164,7 @@ export const A4: Experiment = {
       const drip = setInterval(() => {
         for (const socket of open) if (!socket.destroyed) socket.write('a');
       }, 1_000);
-      await pause(short ? IDLE_MS.short : IDLE_MS.full);
+      await pause(by(IDLE_MS));
       const during = load.goodput(from + 1_000, Date.now());
       const calm = load.goodput(from - 3_000, from);
       if (during < LEAST_GOODPUT * calm) tell(`${during.toFixed(1)} orders per second instead of ${calm.toFixed(1)} meanwhile`);

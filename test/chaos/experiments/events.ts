@@ -11,13 +11,18 @@ import type { AuditRow } from '../audit.ts';
 import { deadLettersAt } from '../clients.ts';
 import { consumers, count, query } from '../databases.ts';
 import type { Broken, Context, Experiment } from '../experiment.ts';
+import type { Lengths } from '../form.ts';
 import { freePort } from '../../../local/src/processes.ts';
 import { SERVICES, type System } from '../system.ts';
 import { pause, until } from '../wait.ts';
 
-const POISON = { short: 6, full: 30 };
+const POISON: Lengths = { brief: 4, short: 6, full: 30 };
 const BURIED_LIMIT_MS = 120_000;
-const TWINS_MS = { short: 8_000, full: 30_000 };
+/** Good events among which old news are told again. */
+const SETTLED_MS: Lengths = { brief: 2_500, short: 4_000, full: 10_000 };
+const TWIN_KILLS: Lengths = { brief: 1, short: 2, full: 8 };
+const MOST_BETWEEN_KILLS_MS: Lengths = { brief: 1_500, short: 2_000, full: 7_500 };
+const LEAST_BETWEEN_KILLS_MS = 1_000;
 const TWIN_READY_MS = 60_000;
 /** A system of their own: what they put into the streams stays there. */
 const ALONE = { CHAOS_FORGED_EVENTS: '1' };
@@ -71,8 +76,8 @@ export const E24: Experiment = {
   title: 'poison events among good ones',
   env: ALONE,
   judge: withoutForged,
-  async run({ system, short, random }) {
-    const many = short ? POISON.short : POISON.full;
+  async run({ system, by, random }) {
+    const many = by(POISON);
     const before = await openDeadLetters(system);
     const bad = Array.from({ length: many }, (_, i): Strange => {
       const subject = `orders.placed.poison-${i}-${Math.floor(random.next() * 1e9)}`;
@@ -99,8 +104,8 @@ export const E25: Experiment = {
   title: 'old news again, out of order, under new event ids',
   env: ALONE,
   judge: withoutForged,
-  async run({ system, short, journal }) {
-    await pause(short ? 4_000 : 10_000);
+  async run({ system, by, journal }) {
+    await pause(by(SETTLED_MS));
     // Payment's own events of paid orders, older versions last: order, inventory and notification must know better.
     const mine = journal.entries().filter(({ request, outcome }) => request.do === 'place' && outcome === 'ok').map(({ order_id }) => order_id);
     const rows = await query<{ subject: string; type: string; body: string; aggregate_version: number }>(system, 'payment', 'SELECT subject, type, body, aggregate_version FROM outbox WHERE aggregate_id = ANY($1) AND publish_time IS NOT NULL ORDER BY aggregate_version DESC, position LIMIT 200', [mine]);
@@ -134,12 +139,12 @@ export const E26: Experiment = {
 export const E34: Experiment = {
   id: 'E34',
   title: 'two relays at once, and kill -9 between publish and mark',
-  async run({ system, short, random, say }) {
+  async run({ system, by, random, say }) {
     const twin = await startTwin(system, 'order');
     try {
       const before = await count(system, 'order', 'outbox WHERE publish_time IS NOT NULL');
-      for (let i = 0; i < (short ? 2 : 8); i += 1) {
-        await pause(random.between(1_000, (short ? TWINS_MS.short : TWINS_MS.full) / 4));
+      for (let i = 0; i < by(TWIN_KILLS); i += 1) {
+        await pause(random.between(LEAST_BETWEEN_KILLS_MS, by(MOST_BETWEEN_KILLS_MS)));
         await system.kill(['order']);
       }
       await pause(2_000);

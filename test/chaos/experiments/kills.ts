@@ -1,14 +1,19 @@
 // Processes die at random instants: services, the database, the broker.
 import { count } from '../databases.ts';
 import type { Context, Experiment } from '../experiment.ts';
+import type { Lengths } from '../form.ts';
 import { SERVICES } from '../system.ts';
 import { pause } from '../wait.ts';
 
-const KILLS = { short: 2, full: 8 };
-const BETWEEN_MS = { least: 2_000, most: 5_000 };
-const FROZEN_MS = { short: 12_000, full: 20_000 };
+const KILLS: Lengths = { brief: 1, short: 2, full: 8 };
+const LEAST_BETWEEN_MS: Lengths = { brief: 300, short: 2_000, full: 2_000 };
+const MOST_BETWEEN_MS: Lengths = { brief: 1_500, short: 5_000, full: 5_000 };
+/** How many die alone before all die at once; which ones depends on the seed. */
+const VICTIMS: Lengths = { brief: 1, short: 4, full: 4 };
+/** Longer than a caller waits. */
+const FROZEN_MS: Lengths = { brief: 6_000, short: 12_000, full: 20_000 };
 /** The broker remembers event ids for two minutes; the full form stays away for longer. */
-const BROKER_AWAY_MS = { short: 30_000, full: 150_000 };
+const BROKER_AWAY_MS: Lengths = { brief: 5_000, short: 30_000, full: 150_000 };
 
 /** Calls whose outcome was not known when the process died: the kill hit work in flight. */
 function unknownSince({ journal }: Context, before: number): number {
@@ -16,10 +21,10 @@ function unknownSince({ journal }: Context, before: number): number {
 }
 
 async function killAgainAndAgain(context: Context, names: readonly string[]): Promise<number> {
-  const { random, short, system } = context;
-  const times = short ? KILLS.short : KILLS.full;
+  const { random, by, system } = context;
+  const times = by(KILLS);
   for (let i = 0; i < times; i += 1) {
-    await pause(random.between(BETWEEN_MS.least, BETWEEN_MS.most));
+    await pause(random.between(by(LEAST_BETWEEN_MS), by(MOST_BETWEEN_MS)));
     await system.kill(names);
   }
   return times;
@@ -39,9 +44,9 @@ export const E1: Experiment = {
 export const E2: Experiment = {
   id: 'E2',
   title: 'kill -9 of each other service in turn, then all five at once',
-  async run({ random, system, journal }) {
+  async run({ random, by, system, journal }) {
     const before = journal.entries().length;
-    const victims = random.shuffled(SERVICES.filter((name) => name !== 'order'));
+    const victims = random.shuffled(SERVICES.filter((name) => name !== 'order')).slice(0, by(VICTIMS));
     for (const victim of victims) {
       await pause(random.between(500, 1_500));
       await system.kill([victim]);
@@ -74,9 +79,9 @@ export const E4: Experiment = {
 export const E5: Experiment = {
   id: 'E5',
   title: 'Postgres stopped (SIGSTOP), then going on',
-  async run({ system, short, journal }) {
+  async run({ system, by, journal }) {
     const before = journal.entries().length;
-    await system.freeze('postgres', short ? FROZEN_MS.short : FROZEN_MS.full);
+    await system.freeze('postgres', by(FROZEN_MS));
     const late = journal.entries().slice(before).filter(({ outcome }) => outcome !== 'ok' && outcome !== 'fail').length;
     return { count: late, what: 'calls that ran into their deadline' };
   },
@@ -96,9 +101,9 @@ export const E6: Experiment = {
 export const E7: Experiment = {
   id: 'E7',
   title: 'nats-server away, in the full form for longer than its dedupe window',
-  async run({ system, short, journal }) {
+  async run({ system, by, journal }) {
     const since = Date.now();
-    await system.killFor(['nats'], short ? BROKER_AWAY_MS.short : BROKER_AWAY_MS.full);
+    await system.killWhile(['nats'], async () => pause(by(BROKER_AWAY_MS)));
     const taken = journal.entries().filter(({ outcome, answered_at = '' }) => outcome === 'ok' && Date.parse(answered_at) > since).length;
     return { count: taken, what: 'orders and cancellations taken meanwhile' };
   },

@@ -1,21 +1,24 @@
 // Connections that carry nothing, locks that are not let go, and restarts that nobody should notice.
 import { Client } from 'pg';
 import type { Broken, Experiment } from '../experiment.ts';
+import type { Lengths } from '../form.ts';
 import { SERVICES } from '../system.ts';
 import { pause } from '../wait.ts';
 
-const BLACKHOLE_MS = { short: 10_000, full: 60_000 };
-const LOCKED_MS = { short: 8_000, full: 30_000 };
+const BLACKHOLE_MS: Lengths = { brief: 6_000, short: 10_000, full: 60_000 };
+const LOCKED_MS: Lengths = { brief: 6_000, short: 8_000, full: 30_000 };
+/** Of the six processes; which ones depends on the seed. */
+const RESTARTED: Lengths = { brief: 2, short: 6, full: 6 };
 const FLAPS = 5;
 const FLAP_MS = 600;
 
 export const E30: Experiment = {
   id: 'E30',
   title: 'nothing passes between order and inventory: both ways, one way, flapping',
-  async run({ system, short, random, journal }) {
+  async run({ system, by, random, journal }) {
     const link = system.proxies.inventory;
     const before = { hits: link.hits(), entries: journal.entries().length };
-    const length = short ? BLACKHOLE_MS.short : BLACKHOLE_MS.full;
+    const length = by(BLACKHOLE_MS);
     link.set({ kind: 'blackhole', direction: 'both' });
     await pause(length / 2);
     link.set({ kind: 'none' });
@@ -36,31 +39,36 @@ export const E30: Experiment = {
 
 export const E32: Experiment = {
   id: 'E32',
-  title: 'SIGTERM of every process in turn under load',
-  async run({ system, random, say, journal }) {
-    const names = random.shuffled([...SERVICES, 'edge']);
+  title: 'SIGTERM of every process in turn under load, buyers repeat once',
+  mix: { repeats: 1 },
+  async run({ system, by, random, say, journal }) {
+    const names = random.shuffled([...SERVICES, 'edge']).slice(0, by(RESTARTED));
     const before = journal.entries().length;
     let longest = 0;
     for (const name of names) {
       longest = Math.max(longest, await system.terminate(name));
       await pause(500);
     }
-    const hit = journal.entries().slice(before).filter(({ outcome }) => outcome === 'unknown').length;
-    say(`the longest stop took ${longest.toFixed(0)} ms; ${hit} calls had to be repeated`);
+    const repeated = journal.entries().slice(before).filter(({ repeats = 0 }) => repeats > 0).length;
+    say(`the longest stop took ${longest.toFixed(0)} ms; ${repeated} calls had to be repeated`);
     return { count: names.length, what: 'processes stopped and started' };
+  },
+  async check({ journal }) {
+    const failed = journal.entries().filter(({ outcome, resolved }) => outcome === 'unknown' || resolved);
+    return failed.map(({ request_id, error }) => ({ invariant: 'I16', what: request_id, problem: `not answered after one repeat: ${error ?? 'only later'}` }));
   },
 };
 
 export const E35: Experiment = {
   id: 'E35',
   title: "the orders table locked, and the database's time used up",
-  async run({ system, short, journal }) {
+  async run({ system, by, journal }) {
     const before = journal.entries().length;
     const locker = new Client({ connectionString: system.runtime.postgres.order });
     await locker.connect();
     try {
       await locker.query('BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE');
-      await pause(short ? LOCKED_MS.short : LOCKED_MS.full);
+      await pause(by(LOCKED_MS));
       await locker.query('ROLLBACK');
     } finally {
       await locker.end();

@@ -1,10 +1,14 @@
 // The payment provider misbehaves: slow, failing, its answers lost, its webhooks repeated, out of order, or never there.
 import type { Context, Experiment, Proof } from '../experiment.ts';
 import { count, ledger } from '../databases.ts';
+import type { Lengths } from '../form.ts';
+import type { Random } from '../random.ts';
 import { pause, until } from '../wait.ts';
 
-const UNDER_FAULT_MS = { short: 8_000, full: 30_000 };
+const UNDER_FAULT_MS: Lengths = { brief: 2_500, short: 8_000, full: 30_000 };
 const SOME = 0.3;
+/** The provider's SDK asks once more by itself when a connection breaks, and would hide a single loss. */
+const LOST_IN_A_ROW = 2;
 const COPIES = 5;
 const REORDER_MS = 2_000;
 /** Without webhooks the poller must find out by itself. */
@@ -16,7 +20,7 @@ async function faultHits({ system }: Context): Promise<number> {
 }
 
 async function underFault(context: Context): Promise<void> {
-  await pause(context.short ? UNDER_FAULT_MS.short : UNDER_FAULT_MS.full);
+  await pause(context.by(UNDER_FAULT_MS));
 }
 
 export const E12: Experiment = {
@@ -55,11 +59,23 @@ export const E14: Experiment = {
     const { system, random } = context;
     const { stripe } = system.proxies;
     const before = stripe.hits();
-    stripe.set({ kind: 'lost_reply', match: /^POST \/v1\/(payment_intents|refunds)/, chance: () => random.chance(SOME) });
+    stripe.set({ kind: 'lost_reply', loses: losesSome(/^POST \/v1\/(payment_intents|refunds)/, random) });
     await underFault(context);
     return { count: stripe.hits() - before, what: 'answers lost after a 200' };
   },
 };
+
+/** Picks some of the calls by their idempotency keys; each of those loses its answer twice. */
+function losesSome(pattern: RegExp, random: Random): (head: string) => boolean {
+  const left = new Map<string, number>();
+  return (head) => {
+    if (!pattern.test(head)) return false;
+    const key = /^idempotency-key: (\S+)/im.exec(head)?.[1] ?? '';
+    const lost = left.get(key) ?? (random.chance(SOME) ? LOST_IN_A_ROW : 0);
+    left.set(key, Math.max(0, lost - 1));
+    return lost > 0;
+  };
+}
 
 async function webhookCount({ system }: Context, name: string): Promise<number> {
   return ((await system.control('webhooks'))['counts'] as Record<string, number>)[name] ?? 0;
@@ -96,7 +112,7 @@ export const E19: Experiment = {
     const { system, random, journal } = context;
     const before = await webhookCount(context, 'dropped');
     await system.control('webhooks', { mode: 'drop' });
-    system.proxies.stripe.set({ kind: 'lost_reply', match: /^POST \/v1\/(payment_intents\/.*\/confirm|refunds)/, chance: () => random.chance(SOME) });
+    system.proxies.stripe.set({ kind: 'lost_reply', loses: losesSome(/^POST \/v1\/(payment_intents|refunds)/, random) });
     await underFault(context);
     system.proxies.stripe.set({ kind: 'none' });
     const dropped = (await webhookCount(context, 'dropped')) - before;

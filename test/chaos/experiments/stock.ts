@@ -1,15 +1,16 @@
 // Many want the same: a flash sale, baskets in opposite orders, holds that nobody pays for.
 import type { Broken, Context, Experiment } from '../experiment.ts';
 import { count, query } from '../databases.ts';
+import type { Lengths } from '../form.ts';
 import type { Entry } from '../journal.ts';
 import { until } from '../wait.ts';
 
 const FLASH_STOCK = 100;
-const BUYERS = { short: 400, full: 5_000 };
+const BUYERS: Lengths = { brief: 200, short: 400, full: 5_000 };
 /** How many of the crowd stand at the counter together. */
 const AT_ONCE = 64;
-const BASKETS = { short: 60, full: 400 };
-const HOARDERS = { short: 30, full: 200 };
+const BASKETS: Lengths = { brief: 30, short: 60, full: 400 };
+const HOARDERS: Lengths = { brief: 30, short: 30, full: 200 };
 const WINDOW_S = 8;
 const GRACE_S = 2;
 const EXPIRY_LIMIT_MS = 60_000;
@@ -32,12 +33,12 @@ export const E27: Experiment = {
   title: 'a flash sale, then baskets in opposite orders',
   perSecond: 0,
   stock: FLASH_STOCK,
-  async run({ load, skus, random, short, say }) {
+  async run({ load, skus, random, by, say }) {
     const [hot = '', ...others] = skus;
     const began = performance.now();
-    const entries = await crowd(Array.from({ length: short ? BUYERS.short : BUYERS.full }, () => async () => load.place({ lines: [{ sku: hot, quantity: 1 }], paymentMethod: 'pm_card_visa' })), AT_ONCE);
+    const entries = await crowd(Array.from({ length: by(BUYERS) }, () => async () => load.place({ lines: [{ sku: hot, quantity: 1 }], paymentMethod: 'pm_card_visa' })), AT_ONCE);
     say(`sold out to ${entries.length} buyers after ${((performance.now() - began) / 1_000).toFixed(1)} s`);
-    await crowd(Array.from({ length: short ? BASKETS.short : BASKETS.full }, (_, i) => async () => {
+    await crowd(Array.from({ length: by(BASKETS) }, (_, i) => async () => {
       const lines = (random.chance(0.5) ? others : others.toReversed()).map((sku) => ({ sku, quantity: 1 + (i % 2) }));
       return load.place({ lines, paymentMethod: 'pm_card_visa' });
     }), AT_ONCE);
@@ -66,8 +67,8 @@ export const E28: Experiment = {
   env: SHORT_WINDOW,
   perSecond: 0,
   stock: FLASH_STOCK,
-  async run({ load, skus, short, system }) {
-    const hoarded = await crowd(Array.from({ length: short ? HOARDERS.short : HOARDERS.full }, (_, i) => async () => load.place({ lines: [{ sku: skus[i % skus.length] ?? '', quantity: 3 }], paymentMethod: '' })), 16);
+  async run({ load, skus, by, system }) {
+    const hoarded = await crowd(Array.from({ length: by(HOARDERS) }, (_, i) => async () => load.place({ lines: [{ sku: skus[i % skus.length] ?? '', quantity: 3 }], paymentMethod: '' })), 16);
     const held = await count(system, 'inventory', "reservation WHERE state = 'HELD' AND order_id = ANY($1)", [hoarded.map(({ order_id }) => order_id)]);
     await until('the holds end', EXPIRY_LIMIT_MS, async () => (await stillHeld(system, skus)) === 0);
     return { count: held, what: 'units held and never paid for' };
