@@ -55,6 +55,19 @@ export async function connectBroker(url: string, service: string, log: Log, sign
   return undefined;
 }
 
+/** The signal of the present connection: aborted from its loss, and with it of every answer that was still to come, until there is another. */
+export function lossOf(connection: NatsConnection): () => AbortSignal {
+  let present = new AbortController();
+  const watch = async (): Promise<void> => {
+    for await (const { type } of connection.status()) {
+      if (type === 'disconnect') present.abort();
+      if (type === 'reconnect') present = new AbortController();
+    }
+  };
+  void watch();
+  return () => present.signal;
+}
+
 async function logStatus(connection: NatsConnection, log: Log): Promise<void> {
   for await (const status of connection.status()) {
     if (status.type === 'disconnect' || status.type === 'error') log.warn({ broker: status }, 'the broker is away');

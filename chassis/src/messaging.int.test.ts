@@ -6,8 +6,8 @@ import { headers } from '@nats-io/transport-node';
 import { jetstream, jetstreamManager, type JetStreamClient } from '@nats-io/jetstream';
 import { ProductArchivedSchema, ProductCreatedSchema } from '@millrace/gen/millrace/product/v1/events_pb.js';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { createDatabase, startTestNats, type TestDatabase, type TestNats } from '../../test/support/servers.ts';
-import { connectBroker } from './broker.ts';
+import { createDatabase, newFolder, startTestNats, type TestDatabase, type TestNats } from '../../test/support/servers.ts';
+import { connectBroker, lossOf } from './broker.ts';
 import { createConsumers, on, type Reaction } from './consumer.ts';
 import { openDatabase, sql, type Database } from './db.ts';
 import { createLog } from './log.ts';
@@ -52,8 +52,9 @@ async function connectAs(user: string) {
 }
 
 async function relayOf(db: Database): Promise<Loop> {
-  const js = jetstream(await connectAs('product'));
-  const relay = createRelay({ service: 'product', db, log, broker: () => js });
+  const connection = await connectAs('product');
+  const js = jetstream(connection);
+  const relay = createRelay({ service: 'product', db, log, broker: () => js, lost: lossOf(connection) });
   closing.unshift(async () => relay.resign());
   return relay;
 }
@@ -141,6 +142,33 @@ test('a backlog goes out in the order of the outbox', async () => {
   await (await relayOf(producer)).drain();
   const versions = (await published()).map((message) => (message.body as { version: number }).version);
   expect(versions).toEqual(Array.from({ length: 1_234 }, (_, i) => i + 1));
+});
+
+test('what was under way when the broker died is published as soon as it is back', async () => {
+  const folder = newFolder('dying-nats');
+  const first = await startTestNats({ folder });
+  const connection = await connectBroker(first.url('product'), 'product', log, stop.signal);
+  if (connection === undefined) throw new Error('no broker');
+  closing.push(async () => connection.close());
+  const js = jetstream(connection);
+  const lost = lossOf(connection);
+  const relay = createRelay({ service: 'product', db: producer, log, broker: () => js, lost });
+  closing.unshift(async () => relay.resign());
+  await say(created('UNDER'), created('WAY'));
+
+  process.kill(first.process.pid, 'SIGSTOP');
+  const before = connection.stats().outMsgs;
+  const failure = relay.tick().catch((error: unknown) => error);
+  await until(() => connection.stats().outMsgs > before);
+  await first.kill();
+  expect(await failure).toMatchObject({ message: 'the connection to the broker was lost' });
+
+  await using again = await startTestNats({ folder, port: first.port });
+  await until(() => !lost().aborted);
+  await relay.drain();
+  const reader = await again.connect('setup');
+  expect((await published(jetstream(reader))).map((message) => message.subject)).toEqual(['products.created.UNDER', 'products.created.WAY']);
+  await reader.close();
 });
 
 test('every event has its effect once, however often it is delivered', async () => {

@@ -31,14 +31,21 @@ export type Relay = Loop & {
   resign(): void;
 };
 
-export type RelayOptions = { service: string; db: Database; log: Log; broker: () => JetStreamClient | undefined };
+export type RelayOptions = {
+  service: string;
+  db: Database;
+  log: Log;
+  broker: () => JetStreamClient | undefined;
+  /** The signal of the broker's present connection. Without it a publication that a dead server owes an answer to, or that was made while it was away, would be waited for until the timeout. */
+  lost: () => AbortSignal;
+};
 
 /**
  * The loop that publishes. Whoever holds the service's advisory lock publishes, so that two instances can't break the order.
  * A row is marked only after the broker has stored it, by the statement that looks for the next ones: a kill at any point repeats
  * a publication and never loses one.
  */
-export function createRelay({ service, db, log, broker }: RelayOptions): Relay {
+export function createRelay({ service, db, log, broker, lost }: RelayOptions): Relay {
   const leadership = advisoryLock(db, 'relay');
   const loop = createLoop({ name: 'relay', log, pollMs: POLL_MS, rest: restAfter, round: publishNext });
   let stored: bigint[] = [];
@@ -54,13 +61,14 @@ export function createRelay({ service, db, log, broker }: RelayOptions): Relay {
 
   async function publishNext(): Promise<number> {
     const js = broker();
-    if (js === undefined) return 0;
+    const loss = lost();
+    if (js === undefined || (loss.aborted && stored.length === 0)) return 0;
     const leader = await leadership.hold();
     if (leader === undefined) return 0;
     const rows = await nextRows(leader, stored);
     stored = [];
-    if (rows.length === 0) return 0;
-    await publish(js, service, rows);
+    if (rows.length === 0 || loss.aborted) return 0;
+    await unlessLost(publish(js, service, rows, loss), loss);
     stored = rows.map((row) => row.position);
     return rows.length;
   }
@@ -77,8 +85,21 @@ async function nextRows(leader: Queryable, stored: bigint[]): Promise<Row[]> {
     FROM outbox WHERE publish_time IS NULL AND position <> ALL(${stored}::bigint[]) ORDER BY position LIMIT ${BATCH}`);
 }
 
+/** What was under way is published again: the broker drops what it had stored. */
+async function unlessLost(work: Promise<void>, lost: AbortSignal): Promise<void> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const tell = () => reject(new Error('the connection to the broker was lost'));
+  lost.addEventListener('abort', tell, { once: true });
+  work.catch(() => {}); // it may fail later, when nobody waits for it any more
+  try {
+    await Promise.race([work, promise]);
+  } finally {
+    lost.removeEventListener('abort', tell);
+  }
+}
+
 /** One atomic batch; single publications when the batch is refused, because one repeated id refuses all of it. */
-async function publish(js: JetStreamClient, service: string, rows: Row[]): Promise<void> {
+async function publish(js: JetStreamClient, service: string, rows: Row[], lost: AbortSignal): Promise<void> {
   if (rows.length > 1) {
     try {
       return await publishBatch(js, service, rows);
@@ -88,6 +109,7 @@ async function publish(js: JetStreamClient, service: string, rows: Row[]): Promi
   }
   // One after the other: a failure must not leave a later event of an aggregate published without an earlier one.
   for (const row of rows) {
+    lost.throwIfAborted();
     await js.publish(row.subject, row.body, { msgID: row.event_id, headers: eventHeaders(service, row), timeout: PUBLISH_TIMEOUT_MS });
   }
 }

@@ -7,7 +7,7 @@ import { DeadLetterService } from '@millrace/gen/millrace/ops/v1/dead_letter_pb.
 import { jetstream, type JetStreamClient } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { createVerifier } from './auth.ts';
-import { connectBroker } from './broker.ts';
+import { connectBroker, lossOf } from './broker.ts';
 import type { ProcessConfig, ServiceConfig } from './config.ts';
 import { createConsumers } from './consumer.ts';
 import { sql, type Database } from './db.ts';
@@ -112,11 +112,12 @@ function createPart(definition: ServiceDefinition) {
   const reactions = reactionTable(name, definition.reactions);
   let connection: NatsConnection | undefined;
   let js: JetStreamClient | undefined;
+  let lost = (): AbortSignal => stopped.signal;
   let connecting: Promise<void> | undefined;
   let running: Promise<void>[] = [];
   const broker = () => js;
 
-  const relay = createRelay({ service: name, db, log, broker });
+  const relay = createRelay({ service: name, db, log, broker, lost: () => lost() });
   const consumers = createConsumers({ service: name, db, log, reactions, broker });
   const loops = [relay, ...consumers, ...(definition.loops ?? []), createRetention(db, log)];
 
@@ -138,7 +139,9 @@ function createPart(definition: ServiceDefinition) {
       connecting = connectBroker(config.NATS_URL, name, log, stopped.signal).then((connected) => {
         connection = connected;
         js = connected && jetstream(connected);
-        if (connected !== undefined) for (const overhearing of definition.overhears ?? []) overhear(connected, overhearing);
+        if (connected === undefined) return;
+        lost = lossOf(connected);
+        for (const overhearing of definition.overhears ?? []) overhear(connected, overhearing);
       });
       running = loops.map((loop) => loop.start(stopped.signal));
     },
