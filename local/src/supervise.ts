@@ -9,8 +9,8 @@ export type Supervised = {
 
 export type Pauses = { first: number; longest: number; calm: number };
 
-/** From a quarter of a second, doubling, to a quarter of a minute; a minute without an accident starts over. */
-const PAUSES: Pauses = { first: 250, longest: 15_000, calm: 60_000 };
+/** From a quarter of a second, doubling, to a quarter of a minute. What has served for five seconds is in no crash loop: its next pause is the first again. */
+const PAUSES: Pauses = { first: 250, longest: 15_000, calm: 5_000 };
 
 /** Starts it (throwing when the first start fails), then restarts it for ever until the signal aborts. */
 export async function supervise(name: string, start: () => Promise<Running>, signal: AbortSignal, say: (line: string) => void, onRestart: () => void = () => {}, pauses = PAUSES): Promise<Supervised> {
