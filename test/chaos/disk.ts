@@ -13,8 +13,8 @@ export type Disk = {
   free(): void;
   /** Keeps what the disk itself has at this moment. What the kernel still holds in memory is not in it. */
   snapshot(): void;
-  /** Puts the snapshot in the disk's place. Whoever wrote there must be gone. Answers how many files' last writes were lost. */
-  restore(): Promise<number>;
+  /** Puts the snapshot in the disk's place. Whoever wrote there must be gone. Answers which files' last writes were lost: at least a canary's. */
+  restore(): Promise<string[]>;
   unmount(): Promise<void>;
 };
 
@@ -30,6 +30,7 @@ export function mountDisk(kind: DiskKind, folder: string): Disk {
   const image = `${folder}.image`;
   const kept = `${folder}.kept`;
   const filler = path.join(folder, 'filler');
+  const canary = path.join(folder, 'canary');
   if (!mayMount()) throw new Error('only root on Linux can give the broker a disk of its own');
   mkdirSync(folder, { recursive: true });
   if (kind === 'small') execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${SMALL_MEGABYTES}m`, 'tmpfs', folder]);
@@ -45,13 +46,16 @@ export function mountDisk(kind: DiskKind, folder: string): Disk {
       writeFileSync(filler, Buffer.alloc(bavail * bsize));
     },
     free: () => rmSync(filler, { force: true }),
-    snapshot: () => copyFileSync(image, kept),
+    snapshot() {
+      writeFileSync(canary, 'written, and not on the disk yet');
+      copyFileSync(image, kept);
+    },
     async restore() {
       const before = fingerprints(folder);
       await unmount();
       mountImage(kept);
       const after = fingerprints(folder);
-      return [...before].filter(([file, print]) => after.get(file) !== print).length;
+      return [...before].flatMap(([file, print]) => (after.get(file) === print ? [] : [file]));
     },
     unmount,
   };

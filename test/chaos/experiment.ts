@@ -42,7 +42,7 @@ export type Experiment = {
   /** Orders per second while the fault is there, if not the usual; 0: the experiment makes its own load. */
   perSecond?: number;
   /** Another share of declined, cancelled and refunded orders, or more patient buyers. */
-  mix?: Pick<LoadOptions, 'declined' | 'cancelled' | 'refunded' | 'repeats'>;
+  mix?: Pick<LoadOptions, 'declined' | 'cancelled' | 'refunded' | 'repeats' | 'waitsForReady'>;
   /** Units of each of its products. */
   stock?: number;
   /** Brings the fault about, and ends it, while the load runs. */

@@ -4,13 +4,14 @@ import { ErrorInfoSchema, RetryInfoSchema } from '@millrace/gen/google/rpc/error
 import type { Clients } from './clients.ts';
 import type { Entry, Journal } from './journal.ts';
 import type { Random } from './random.ts';
-import { pause } from './wait.ts';
+import { pause, until } from './wait.ts';
 
 export type Request =
   | { do: 'place'; email: string; phone: string; lines: { sku: string; quantity: number }[]; paymentMethod: string }
   | { do: 'cancel'; orderId: string }
   | { do: 'refund'; orderId: string; amount: number };
 
+type Patience = Pick<LoadOptions, 'repeats' | 'waitsForReady'>;
 type Placing = Omit<Extract<Request, { do: 'place' }>, 'do' | 'email' | 'phone'>;
 
 export type LoadOptions = {
@@ -22,6 +23,8 @@ export type LoadOptions = {
   refunded?: number;
   /** How often a buyer repeats a call of unknown outcome before it counts as one. */
   repeats?: number;
+  /** Repeats only when the public port says that all services are ready. */
+  waitsForReady?: boolean;
 };
 
 export type Load = {
@@ -44,15 +47,16 @@ const MAX_CANCEL_DELAY_MS = 1_500;
 const REFUND_DELAY_MS = 2_500;
 const RETRY_PAUSE_MS = 300;
 const REFUND_MINOR = 100;
-/** Who is told when to come back does; who found nobody there gives a process time to start. */
-const NOBODY_THERE_MS = 2_500;
+/** Pause of a buyer whom nobody told when to come back. */
+const NOT_TOLD_MS = 500;
+const READY_LIMIT_MS = 30_000;
 /** Every other buyer wants text messages too. */
 const PHONE = '+4917012345678';
 
 // What a service says after it has looked at the request. All else leaves open what happened.
 const REFUSED = new Set([Code.InvalidArgument, Code.FailedPrecondition, Code.AlreadyExists, Code.NotFound, Code.PermissionDenied, Code.Unauthenticated, Code.ResourceExhausted]);
 
-export function createLoad(clients: Clients, journal: Journal, random: Random, name: string): Load {
+export function createLoad(clients: Clients, journal: Journal, random: Random, name: string, ready: () => Promise<boolean>): Load {
   let number = 0;
   let timer: NodeJS.Timeout | undefined;
   const open = new Set<Promise<unknown>>();
@@ -73,29 +77,30 @@ export function createLoad(clients: Clients, journal: Journal, random: Random, n
     }
     return undefined;
   };
-  const make = async (request: Request, repeats: number): Promise<Entry> => {
+  const make = async (request: Request, { repeats = 0, waitsForReady = false }: Patience): Promise<Entry> => {
     number += 1;
     const entry = journal.sent(`${name}-${number}`, request);
     for (entry.repeats = 0; ; entry.repeats += 1) {
       const error = await ask(entry, false);
       if (entry.outcome !== 'unknown' || entry.repeats >= repeats) return entry;
       await pause(retryDelay(error));
+      if (waitsForReady) await until('all services are ready', READY_LIMIT_MS, ready).catch(() => {});
     }
   };
-  const place = async (request: Placing, repeats = 0): Promise<Entry> => make({ do: 'place', email: `${name}-${number}@example.com`, phone: number % 2 === 0 ? PHONE : '', ...request }, repeats);
+  const place = async (request: Placing, patience: Patience = {}): Promise<Entry> => make({ do: 'place', email: `${name}-${number}@example.com`, phone: number % 2 === 0 ? PHONE : '', ...request }, patience);
 
-  async function one({ skus, declined = 0.05, cancelled = 0.08, refunded = 0.04, repeats = 0 }: LoadOptions): Promise<void> {
+  async function one({ skus, declined = 0.05, cancelled = 0.08, refunded = 0.04, ...patience }: LoadOptions): Promise<void> {
     const lines = random.shuffled(skus).slice(0, 1 + Math.floor(random.next() * Math.min(3, skus.length))).map((sku) => ({ sku, quantity: 1 + Math.floor(random.next() * 2) }));
     const roll = random.next();
     const cancelDelay = random.between(0, MAX_CANCEL_DELAY_MS);
-    const entry = await place({ lines, paymentMethod: roll < declined ? 'pm_card_chargeDeclined' : 'pm_card_visa' }, repeats);
+    const entry = await place({ lines, paymentMethod: roll < declined ? 'pm_card_chargeDeclined' : 'pm_card_visa' }, patience);
     if (entry.outcome !== 'ok' || entry.order_id === undefined) return;
     if (roll < declined + cancelled) {
       await pause(cancelDelay);
-      await make({ do: 'cancel', orderId: entry.order_id }, repeats);
+      await make({ do: 'cancel', orderId: entry.order_id }, patience);
     } else if (roll < declined + cancelled + refunded) {
       await pause(REFUND_DELAY_MS);
-      await make({ do: 'refund', orderId: entry.order_id, amount: REFUND_MINOR }, repeats);
+      await make({ do: 'refund', orderId: entry.order_id, amount: REFUND_MINOR }, patience);
     }
   }
 
@@ -146,7 +151,7 @@ export async function send({ orders }: Clients, { request_id: requestId, request
 
 function retryDelay(error: unknown): number {
   const [told] = error instanceof ConnectError ? error.findDetails(RetryInfoSchema) : [];
-  return told?.retryDelay ? Number(told.retryDelay.seconds) * 1_000 + told.retryDelay.nanos / 1e6 : NOBODY_THERE_MS;
+  return told?.retryDelay ? Number(told.retryDelay.seconds) * 1_000 + told.retryDelay.nanos / 1e6 : NOT_TOLD_MS;
 }
 
 function errorText(error: unknown): string {

@@ -59,7 +59,8 @@ async function runAll({ experiments, seeds, form, parallel }: Options, done: (re
   const alike = [...Map.groupBy(possible, environmentOf).values()];
   const jobs: Job[] = alike.flatMap((some) => seeds.flatMap((seed) => some.map((experiment) => ({ experiment, seed }))));
   const queue = jobs.values();
-  await Promise.all(Array.from({ length: Math.min(parallel, jobs.length) }, async () => runJobs(queue, form, done)));
+  const lanes = await Promise.allSettled(Array.from({ length: Math.min(parallel, jobs.length) }, async () => runJobs(queue, form, done)));
+  for (const lane of lanes) if (lane.status === 'rejected') throw lane.reason;
 }
 
 // One system serves until it is broken or another environment is wanted.
@@ -88,8 +89,13 @@ async function runJobs(jobs: Iterable<Job>, form: Form, done: (result: Result) =
 const isPossible = ({ disk }: Experiment): boolean => disk === undefined || mayMount();
 const environmentOf = ({ env = {}, disk }: Experiment): string => JSON.stringify({ env, disk });
 
+let lastStart: Promise<unknown> = Promise.resolve();
+
 async function start({ env = {}, disk }: Experiment, root?: string): Promise<System> {
-  const system = await startSystem({ env, ...(disk && { disk }), ...(root !== undefined && { root }) });
+  // One at a time: ten processes that all start at once are late on a busy machine.
+  const starting = lastStart.then(async () => startSystem({ env, ...(disk && { disk }), ...(root !== undefined && { root }) }));
+  lastStart = starting.catch(() => {});
+  const system = await starting;
   up.add(system);
   return system;
 }

@@ -48,6 +48,8 @@ const PRICE = 1_250n;
 const RESOLVE_LIMIT_MS = 90_000;
 const SETTLE_LIMIT_MS = 180_000;
 const READY_LIMIT_MS = 60_000;
+/** Offenders that a report names. */
+const MAX_NAMED = 10;
 
 export type RunOptions = { seed: string; form: Form; say: (line: string) => void };
 
@@ -59,7 +61,7 @@ export async function runExperiment(system: System, experiment: Experiment, jour
   journals.push(journal);
   const { edge, tokens } = system.runtime;
   const admin = clientsAt(edge, tokens.admin);
-  const load = createLoad(clientsAt(edge, tokens.service), journal, seeded(`${seed} ${experiment.id} load`), name);
+  const load = createLoad(clientsAt(edge, tokens.service), journal, seeded(`${seed} ${experiment.id} load`), name, async () => (await fetch(`${edge}/readyz`)).ok);
   const skus = await makeProducts(admin, name, experiment.stock ?? STOCK);
   const context: Context = { system, admin, load, journal, random: seeded(`${seed} ${experiment.id}`), name, skus, perSecond: experiment.perSecond ?? PER_SECOND[form], form, by: (lengths) => lengths[form], short: form !== 'full', say };
   const result: Result = {
@@ -67,7 +69,7 @@ export async function runExperiment(system: System, experiment: Experiment, jour
     audit: [], violations: 0, settleMs: { p50: 0, max: 0 }, quietMs: 0, tookMs: 0,
   };
   const tell = (broken: readonly Broken[]): void => {
-    for (const one of broken) result.audit.push({ invariant: one.invariant, checked: 1, violations: 1, first: [one] });
+    for (const [invariant, some] of Map.groupBy(broken, (one) => one.invariant)) result.audit.push({ invariant, checked: some.length, violations: some.length, first: some.slice(0, MAX_NAMED) });
   };
   try {
     const healed = await breakAndHeal(context, experiment, result);

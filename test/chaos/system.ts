@@ -74,10 +74,13 @@ export async function startSystem({ env = {}, disk: kind, root = ROOT, home = ne
   let output = '';
   for (const stream of [launcher.stdout, launcher.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text));
   const exited = new Promise<void>((resolve) => launcher.once('exit', () => resolve()));
-  await until('the launcher is ready', READY_MS, () => output.includes('Millrace is ready') || launcher.exitCode !== null);
-  if (launcher.exitCode !== null) {
+  try {
+    await until('the launcher is ready', READY_MS, () => output.includes('Millrace is ready') || launcher.exitCode !== null);
+    if (launcher.exitCode !== null) throw new Error(`the launcher ended with ${launcher.exitCode}:\n${output}`);
+  } catch (error) {
+    await stopLauncher(launcher, exited);
     await disk?.unmount();
-    throw new Error(`the launcher ended with ${launcher.exitCode}:\n${output}`);
+    throw error;
   }
 
   const readRuntime = (): Runtime => JSON.parse(readFileSync(path.join(home, 'runtime.json'), 'utf8')) as Runtime;
