@@ -22,11 +22,17 @@ type Row = {
 /** Puts an event away. A message that comes back because its ack was lost finds itself here and changes nothing. */
 export async function buryEvent(db: Queryable, raw: RawEvent, cause: Error): Promise<void> {
   const reason = cause.cause instanceof Error ? `${cause.message}: ${cause.cause.message}` : cause.message;
+  const headers = Object.fromEntries(Object.entries(raw.headers).map(([name, value]) => [name, storable(value)]));
   await db.query(sql`
     INSERT INTO dead_letter (dead_letter_id, stream, subject, stream_sequence, event_id, event_type, deliveries, cause, stack, headers, body)
-    VALUES (${randomUUID()}, ${raw.stream}, ${raw.subject}, ${raw.sequence}, ${raw.headers['ce-id'] ?? ''}, ${raw.headers['ce-type'] ?? ''},
-      ${raw.deliveries}, ${reason}, ${cause.stack ?? ''}, ${JSON.stringify(raw.headers)}, ${Buffer.from(raw.body)})
+    VALUES (${randomUUID()}, ${raw.stream}, ${storable(raw.subject)}, ${raw.sequence}, ${storable(raw.headers['ce-id'] ?? '')}, ${storable(raw.headers['ce-type'] ?? '')},
+      ${raw.deliveries}, ${storable(reason)}, ${storable(cause.stack ?? '')}, ${JSON.stringify(headers)}, ${Buffer.from(raw.body)})
     ON CONFLICT (stream, stream_sequence) DO NOTHING`);
+}
+
+/** Postgres has no text with a zero byte in it; a parser's complaint quotes those of the body. */
+function storable(text: string): string {
+  return text.replaceAll('\0', '\uFFFD');
 }
 
 export type DeadLetters = ServiceImpl<typeof DeadLetterService>;
@@ -101,7 +107,7 @@ async function replay(db: Database, reactions: ReadonlyMap<string, Reaction>, re
     // Refusals about the letter itself (none there, not open) and outages are the caller's answer; anything else is the event's.
     if ((error as { reason?: unknown }).reason !== undefined) throw error;
     const { message, stack } = error as Error;
-    await db.query(sql`UPDATE dead_letter SET cause = ${message}, stack = ${stack ?? ''} WHERE dead_letter_id = ${request.deadLetterId}::uuid AND state = ${DeadLetterState.OPEN}`);
+    await db.query(sql`UPDATE dead_letter SET cause = ${storable(message)}, stack = ${storable(stack ?? '')} WHERE dead_letter_id = ${request.deadLetterId}::uuid AND state = ${DeadLetterState.OPEN}`);
     return load(db, request.deadLetterId);
   }
 }

@@ -211,14 +211,16 @@ test('a poison event becomes a dead letter with its bytes and its cause, and its
   h.set('ce-type', ProductCreatedSchema.typeName);
   await js.publish('products.created.BAD', '{"sku": 7', { headers: h });
   await js.publish('products.created.NOID', '{}');
+  await js.publish('products.created.ZERO', '\0\u0001', { headers: h });
   await say(created('GOOD'));
   await (await relayOf(producer)).drain();
   await consumer.drain();
   expect(seen).toEqual(['GOOD']);
   const letters = await listener.query<{ subject: string; body: Buffer; cause: string }>(sql`SELECT subject, body, cause FROM dead_letter ORDER BY stream_sequence`);
-  expect(letters.map((letter) => letter.subject)).toEqual(['products.created.BAD', 'products.created.NOID']);
+  expect(letters.map((letter) => letter.subject)).toEqual(['products.created.BAD', 'products.created.NOID', 'products.created.ZERO']);
   expect(letters[0]?.body.toString()).toBe('{"sku": 7');
   expect(letters[1]?.cause).toContain('ce-id');
+  expect(letters[2]?.body.toString()).toBe('\0\u0001');
 });
 
 test('an event of a type without a reaction is parked, not lost', async () => {
