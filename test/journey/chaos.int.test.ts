@@ -1,4 +1,4 @@
-// The short seeded form of the chaos suite: a broker that dies, lost answers of the provider, and repeated webhooks.
+// The brief seeded form of the chaos suite: a broker that dies, lost answers of the provider, and repeated webhooks.
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { E6 } from '../chaos/experiments/kills.ts';
@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(async () => system.stop(), 30_000);
 
 test.each([E6, E14, E17])('$id: $title: no invariant is violated', async (experiment) => {
-  const result = await runExperiment(system, experiment, journals, { seed: SEED, form: 'short', say: console.log });
+  const result = await runExperiment(system, experiment, journals, { seed: SEED, form: 'brief', say: console.log });
   console.log(line(result));
   expect(result.error).toBeUndefined();
   expect(result.fault.count).toBeGreaterThan(0);

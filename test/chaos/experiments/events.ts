@@ -7,9 +7,10 @@ import { headers, connect, type NatsConnection } from '@nats-io/transport-node';
 import { jetstream } from '@nats-io/jetstream';
 import { DeadLetterState } from '@millrace/gen/millrace/ops/v1/dead_letter_pb.js';
 import { natsLogin } from '../../../local/src/nats.ts';
+import { EVENTS } from '../../../local/src/topology.ts';
 import type { AuditRow } from '../audit.ts';
 import { deadLettersAt } from '../clients.ts';
-import { consumers, count, query } from '../databases.ts';
+import { count, query } from '../databases.ts';
 import type { Broken, Context, Experiment } from '../experiment.ts';
 import type { Lengths } from '../form.ts';
 import { freePort } from '../../../local/src/processes.ts';
@@ -18,8 +19,8 @@ import { pause, until } from '../wait.ts';
 
 const POISON: Lengths = { brief: 4, short: 6, full: 30 };
 const BURIED_LIMIT_MS = 120_000;
-/** Good events among which old news are told again. */
-const SETTLED_MS: Lengths = { brief: 2_500, short: 4_000, full: 10_000 };
+const OLD_NEWS: Lengths = { brief: 20, short: 40, full: 100 };
+const OLD_NEWS_LIMIT_MS = 60_000;
 const TWIN_KILLS: Lengths = { brief: 1, short: 2, full: 8 };
 const MOST_BETWEEN_KILLS_MS: Lengths = { brief: 1_500, short: 2_000, full: 7_500 };
 const LEAST_BETWEEN_KILLS_MS = 1_000;
@@ -33,17 +34,21 @@ const FORGED = new Set<string>();
 
 type Strange = { subject: string; body: string; type: string; id?: string; version?: number };
 
-async function publish(system: System, as: 'order' | 'payment', events: Strange[]): Promise<void> {
+/** Answers their ids. */
+async function publish(system: System, as: 'order' | 'payment', events: Strange[]): Promise<string[]> {
   const { host } = new URL(system.runtime.nats);
   const connection: NatsConnection = await connect({ ...natsLogin(`nats://${as}:${encodeURIComponent(system.secret(`nats-${as}`))}@${host}`), inboxPrefix: `_INBOX_${as}` });
   try {
     const js = jetstream(connection);
+    const ids: string[] = [];
     for (const { subject, body, type, id = randomUUID(), version = 1 } of events) {
       FORGED.add(id);
+      ids.push(id);
       const h = headers();
       for (const [name, value] of Object.entries({ 'Nats-Msg-Id': randomUUID(), 'ce-specversion': '1.0', 'ce-id': id, 'ce-type': type, 'ce-source': `/millrace/${as}`, 'ce-subject': subject, 'ce-time': new Date().toISOString(), 'content-type': 'application/json', 'millrace-version': String(version) })) h.set(name, value);
       await js.publish(subject, body, { headers: h });
     }
+    return ids;
   } finally {
     await connection.close();
   }
@@ -105,10 +110,12 @@ export const E25: Experiment = {
   env: ALONE,
   judge: withoutForged,
   async run({ system, by, journal }) {
-    await pause(by(SETTLED_MS));
     // Payment's own events of paid orders, older versions last: order, inventory and notification must know better.
-    const mine = journal.entries().filter(({ request, outcome }) => request.do === 'place' && outcome === 'ok').map(({ order_id }) => order_id);
-    const rows = await query<{ subject: string; type: string; body: string; aggregate_version: number }>(system, 'payment', 'SELECT subject, type, body, aggregate_version FROM outbox WHERE aggregate_id = ANY($1) AND publish_time IS NOT NULL ORDER BY aggregate_version DESC, position LIMIT 200', [mine]);
+    const rows = await until('there are old news', OLD_NEWS_LIMIT_MS, async () => {
+      const mine = journal.entries().filter(({ request, outcome }) => request.do === 'place' && outcome === 'ok').map(({ order_id }) => order_id);
+      const found = await query<{ subject: string; type: string; body: string; aggregate_version: number }>(system, 'payment', 'SELECT subject, type, body, aggregate_version FROM outbox WHERE aggregate_id = ANY($1) AND publish_time IS NOT NULL ORDER BY aggregate_version DESC, position LIMIT 200', [mine]);
+      return found.length >= by(OLD_NEWS) && found;
+    });
     await publish(system, 'payment', rows.map(({ subject, type, body, aggregate_version }) => ({ subject, type, body, version: aggregate_version })));
     return { count: rows.length, what: 'events told once more, newest first' };
   },
@@ -125,13 +132,18 @@ export const E26: Experiment = {
     const [row] = await query<{ subject: string; body: string }>(system, 'order', "SELECT subject, body FROM outbox WHERE aggregate_id = $1 AND subject LIKE 'orders.placed.%'", [orderId]);
     if (row === undefined) throw new Error('there is no order to speak of');
     const newer = JSON.stringify({ ...(JSON.parse(row.body) as object), loyaltyTier: 'LOYALTY_TIER_GOLD', nested: { a: [1] } });
-    await publish(system, 'order', [
+    const ids = await publish(system, 'order', [
       { subject: row.subject, type: ORDER_PLACED, body: newer },
       { subject: `orders.placed.${orderId}`, type: 'millrace.order.v2.OrderPlaced', body: row.body },
       { subject: `orders.cancelled.unknown-enum-${Date.now()}`, type: 'millrace.order.v1.OrderCancelled', body: JSON.stringify({ orderId: `unknown-enum-${Date.now()}`, version: 2, cause: 'CANCEL_CAUSE_FROM_TOMORROW' }) },
     ]);
-    await until('all is heard', BURIED_LIMIT_MS, async () => (await consumers(system)).every(({ waiting }) => waiting === 0));
-    return { count: 3, what: 'events of another version' };
+    const heard = async (): Promise<number> => {
+      const counts = await Promise.all(SERVICES.map(async (service) => count(system, service, '(SELECT event_id::text FROM inbox WHERE event_id = ANY($1::uuid[]) UNION SELECT event_id FROM dead_letter WHERE event_id = ANY($1::text[])) heard', [ids])));
+      return counts.reduce((sum, n) => sum + n, 0);
+    };
+    const hearers = EVENTS.flatMap(({ subject, heardBy }) => (subject === 'orders.placed' ? [...heardBy, ...heardBy] : subject === 'orders.cancelled' ? heardBy : []));
+    await until('every hearer has handled or buried each', BURIED_LIMIT_MS, async () => (await heard()) === hearers.length);
+    return { count: ids.length, what: 'events of another version' };
   },
   tidy: discardAll,
 };
