@@ -15,6 +15,10 @@ describe('a verifier', () => {
     expect(await verify(`Bearer ${await keys.token('ann', 'buyer')}`)).toEqual({ subject: 'ann', role: 'buyer' });
   });
 
+  it.each([{}, { aud: 'millrace' }, { aud: ['shop', 'millrace'] }])('takes a token that is meant for us: %j', async (claims) => {
+    await expect(createVerifier(keys.jwks)(`Bearer ${await keys.token('ann', 'buyer', { claims })}`)).resolves.toMatchObject({ subject: 'ann' });
+  });
+
   it.each<[string, () => Promise<string | null>]>([
     ['no header', async () => null],
     ['an empty header', async () => ''],
@@ -23,6 +27,7 @@ describe('a verifier', () => {
     ['a huge token', async () => `Bearer a.${'b'.repeat(10_000)}.c`],
     ['an expired token', async () => bearer(keys.token('ann', 'admin', { expires: '-1s' }))],
     ['another issuer', async () => bearer(keys.token('ann', 'admin', { issuer: 'somebody' }))],
+    ['a token for others', async () => bearer(keys.token('ann', 'admin', { claims: { aud: ['shop', 'wiki'] } }))],
     ['an unknown role', async () => bearer(keys.token('ann', 'king' as 'admin'))],
     ['an empty subject', async () => bearer(keys.token('', 'admin'))],
     ["somebody else's key", async () => bearer((await testKeys()).token('ann', 'admin'))],

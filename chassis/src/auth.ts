@@ -9,6 +9,8 @@ export type Caller = { subject: string; role: Role };
 export type Verifier = (authorization: string | null) => Promise<Caller>;
 
 export const ISSUER = 'millrace';
+/** A token may leave its audience out; one that names others is theirs (RFC 7519, 4.1.3). */
+const AUDIENCE = 'millrace';
 export const ALGORITHM = 'EdDSA';
 
 const ROLES: readonly string[] = ['admin', 'buyer', 'service'] satisfies Role[];
@@ -57,8 +59,8 @@ async function verify(token: string, keys: ReturnType<typeof createLocalJWKSet>)
   const { payload } = await jwtVerify(token, keys, { algorithms: [ALGORITHM], issuer: ISSUER, requiredClaims: ['exp', 'sub', 'role'] }).catch((cause: unknown) => {
     throw Object.assign(refuse('UNAUTHENTICATED', 'the token is not valid'), { cause });
   });
-  const { sub, role, exp } = payload;
-  if (typeof sub !== 'string' || sub === '' || sub.length > MAX_SUBJECT_CHARS || !isRole(role)) throw refuse('UNAUTHENTICATED', 'the token is not valid');
+  const { sub, role, exp, aud = AUDIENCE } = payload;
+  if (typeof sub !== 'string' || sub === '' || sub.length > MAX_SUBJECT_CHARS || !isRole(role) || ![aud].flat().includes(AUDIENCE)) throw refuse('UNAUTHENTICATED', 'the token is not valid');
   return { caller: Object.freeze({ subject: sub, role }), until: Math.min((exp ?? 0) * 1_000, Date.now() + CACHED_FOR_MS) };
 }
 
