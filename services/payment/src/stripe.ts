@@ -10,6 +10,8 @@ import { disputeFact, factsOfError, intentFact, refundFact } from './stripe-fact
 /** Stripe's own answers take up to a few seconds; after that the outcome is unknown and is looked up. */
 const TIMEOUT_MS = 10_000;
 const PAGE = 100;
+/** The SDK refuses what was signed longer ago than this, but takes whatever the future signs. */
+const MAX_WEBHOOK_SKEW_S = 300;
 
 export type ProviderRecord = IntentFact | RefundFact | DisputeFact;
 
@@ -62,9 +64,18 @@ export function createStripe(options: StripeOptions): Provider {
       yield* first(limit, stripe.refunds.list(page), refundFact);
       yield* first(limit, stripe.disputes.list(page), disputeFact);
     },
-    readWebhook: (body, signature) => stripe.webhooks.constructEvent(Buffer.from(body), signature, options.STRIPE_WEBHOOK_SECRET),
+    readWebhook(body, signature) {
+      const event = stripe.webhooks.constructEvent(Buffer.from(body), signature, options.STRIPE_WEBHOOK_SECRET, MAX_WEBHOOK_SKEW_S);
+      if (signedAt(signature) > Date.now() / 1_000 + MAX_WEBHOOK_SKEW_S) throw new Stripe.errors.StripeSignatureVerificationError(signature, body, { message: 'signed in the future' });
+      return event;
+    },
     close: () => agent.destroy(),
   };
+}
+
+/** Of several times the SDK checks the last. */
+function signedAt(signature: string): number {
+  return Number(signature.split(',').findLast((part) => part.startsWith('t='))?.slice(2));
 }
 
 async function take(stripe: Stripe, bulkhead: Bulkhead, step: Step, account: Account, returnUrl: string | undefined): Promise<Fact[]> {

@@ -15,6 +15,8 @@ export type News = { id: string; type: string; intentId: string; orderId: string
 
 /** What a webhook says about a payment of ours; undefined for all that doesn't concern us. */
 export function newsOf(event: Stripe.Event): News | undefined {
+  // A connected account's: whatever its metadata say, its money is not ours.
+  if (event.account !== undefined) return undefined;
   const news = (intentId: string, orderId: string, fact: Fact): News => ({ id: event.id, type: event.type, intentId, orderId, fact });
   switch (event.type) {
     case 'payment_intent.succeeded':
