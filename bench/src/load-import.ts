@@ -6,13 +6,20 @@ import { type Load, transports } from './load.ts';
 
 export type ImportTask = { url: string; token: string; prefix: string; from: number; count: number; stock: number };
 
+export const CURRENCY = 'EUR';
+
+/** Minor units, of the nth article. */
+export function priceOf(n: number): number {
+  return 500 + (n % 5_000);
+}
+
 export async function consumeImport({ url, token, prefix, from, count, stock }: ImportTask): Promise<Load> {
   const [transport] = transports(url, token);
   if (transport === undefined) throw new Error('no transport');
   const begun = performance.now();
   async function* rows() {
     for (let n = from; n < from + count; n += 1) {
-      const price = { currencyCode: 'EUR', minorUnits: BigInt(500 + (n % 5_000)) };
+      const price = { currencyCode: CURRENCY, minorUnits: BigInt(priceOf(n)) };
       yield { product: { sku: `${prefix}-${n}`, name: `Benchmark article ${n}`, description: 'Made to be ordered very often.', price }, initialStock: stock, lowStockThreshold: 0 };
     }
   }

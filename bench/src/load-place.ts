@@ -2,6 +2,7 @@
 import { type MessageInitShape, create, toBinary } from '@bufbuild/protobuf';
 import { PlaceOrderRequestSchema } from '@millrace/gen/millrace/order/v1/order_pb.js';
 import { createCaller } from './caller.ts';
+import { CURRENCY, priceOf } from './load-import.ts';
 import { type Load, closedLoop, openLoop } from './load.ts';
 
 export type Basket = {
@@ -42,7 +43,7 @@ const CUSTOMERS = 10_000;
  * whichever way they are cut), so that an order costs its client a copy.
  */
 export function createRequests(basket: Basket, run: string, paymentMethod = ''): (n: number) => Uint8Array {
-  const [customers, skus] = [new Map<number, Uint8Array>(), new Map<number, Uint8Array>()];
+  const [customers, products, totals] = [new Map<number, Uint8Array>(), new Map<number, Uint8Array>(), new Map<number, Uint8Array>()];
   const made = (pieces: Map<number, Uint8Array>, key: number, make: () => Uint8Array) => {
     const piece = pieces.get(key) ?? make();
     pieces.set(key, piece);
@@ -50,11 +51,14 @@ export function createRequests(basket: Basket, run: string, paymentMethod = ''):
   };
   const shared = piece({ paymentMethod, shippingAddress: { name: 'Ada Example', line1: 'Mill Lane 1', city: 'Cambridge', postalCode: 'CB1 1AA', countryCode: 'GB' } });
   const customer = (n: number) => made(customers, n, () => piece({ customer: { customerId: `customer-${n}`, name: 'Ada Example', email: `ada.${n}@example.com` } }));
-  const line = (sku: number) => made(skus, sku, () => piece({ lines: [{ sku: `${basket.prefix}-${sku}`, quantity: 1 }] }));
+  const line = (sku: number) => made(products, sku, () => piece({ lines: [{ sku: `${basket.prefix}-${sku}`, quantity: 1 }] }));
+  // As a storefront does: the buyer pays what the page showed, or hears that it has changed.
+  const agreed = (total: number) => made(totals, total, () => piece({ expectedTotal: { currencyCode: CURRENCY, minorUnits: BigInt(total) } }));
   return (n) => {
     const first = Math.floor(Math.random() * basket.skus);
-    const lines = Array.from({ length: basket.lines }, (_, i) => line((first + i * 7) % basket.skus));
-    return Buffer.concat([piece({ requestId: `${run}-${n}` }), customer(n % CUSTOMERS), ...lines, shared]);
+    const skus = Array.from({ length: basket.lines }, (_, i) => (first + i * 7) % basket.skus);
+    const total = skus.reduce((sum, sku) => sum + priceOf(sku), 0);
+    return Buffer.concat([piece({ requestId: `${run}-${n}` }), customer(n % CUSTOMERS), ...skus.map(line), agreed(total), shared]);
   };
 }
 

@@ -1,5 +1,6 @@
 // A stream that lost events, on a real Postgres, a real NATS and the services' own relay.
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { lossOf } from '@millrace/chassis/broker';
 import { openDatabase, sql, type Database } from '@millrace/chassis/db';
 import { createLog } from '@millrace/chassis/log';
 import { appendEvents, event } from '@millrace/chassis/outbox';
@@ -25,7 +26,7 @@ beforeAll(async () => {
   const js = jetstream(connection);
   database = await createDatabase('product');
   product = openDatabase(database.url, log);
-  relay = createRelay({ service: 'product', db: product, log, broker: () => js });
+  relay = createRelay({ service: 'product', db: product, log, broker: () => js, lost: lossOf(connection) });
 });
 afterAll(async () => {
   relay.resign();
