@@ -1,12 +1,14 @@
 // Every call is accounted for once: its error made fit for the wire, one log line, two metrics.
 import { randomUUID } from 'node:crypto';
+import type { DescMethod } from '@bufbuild/protobuf';
 import { Code, ConnectError, type ContextKey, type HandlerContext, type Interceptor, createContextKey } from '@connectrpc/connect';
 import { codeToString } from '@connectrpc/connect/protocol-connect';
 import { errorInfo, explainProtocolError, toConnectError } from './errors.ts';
 import type { Log } from './log.ts';
 import type { ObserveCall } from './metrics.ts';
 
-type Call = { id: string; rpc: string; startedAt: number; entered: boolean; settled: boolean };
+/** A call's place in the accounts. */
+export type Call = { id: string; rpc: string; startedAt: number; entered: boolean; settled: boolean };
 
 /** The caller may name the request, so that a chain of calls can be found by one id. */
 const REQUEST_ID = /^[\w.-]{1,64}$/;
@@ -18,8 +20,22 @@ export const ENDED = new DOMException('the call is over', 'AbortError');
 
 const callKey: ContextKey<Call | undefined> = createContextKey<Call | undefined>(undefined, { description: 'call' });
 
-export function createCalls(log: Log, observe: ObserveCall): { open: (context: HandlerContext) => void; interceptor: Interceptor } {
-  const settle = (call: Call | undefined, failure?: unknown): ConnectError | undefined => {
+export type Calls = {
+  begin: (method: DescMethod, requestId: string | null | undefined) => Call;
+  /** Accounts for the end of a call; answers its failure as it goes over the wire. */
+  settle: (call: Call | undefined, failure?: unknown) => ConnectError | undefined;
+  open: (context: HandlerContext) => void;
+  interceptor: Interceptor;
+};
+
+export function createCalls(log: Log, observe: ObserveCall): Calls {
+  const begin: Calls['begin'] = (method, requestId) => ({
+    id: requestId && REQUEST_ID.test(requestId) ? requestId : randomUUID(),
+    rpc: `${method.parent.typeName}/${method.name}`,
+    startedAt: performance.now(), entered: false, settled: false,
+  });
+
+  const settle: Calls['settle'] = (call, failure) => {
     const error = failure === undefined ? undefined : toConnectError(failure, log, call?.id);
     if (!call || call.settled) return error;
     call.settled = true;
@@ -32,9 +48,7 @@ export function createCalls(log: Log, observe: ObserveCall): { open: (context: H
   };
 
   const open = (context: HandlerContext): void => {
-    const asked = context.requestHeader.get('x-request-id') ?? '';
-    const id = REQUEST_ID.test(asked) ? asked : randomUUID();
-    const call: Call = { id, rpc: `${context.service.typeName}/${context.method.name}`, startedAt: performance.now(), entered: false, settled: false };
+    const call = begin(context.method, context.requestHeader.get('x-request-id'));
     context.values.set(callKey, call);
     // Undecodable and oversized messages are answered before any interceptor, but connect-es first aborts the context with the very
     // error that it is about to write: the only place to give it a proper code and reason.
@@ -59,7 +73,7 @@ export function createCalls(log: Log, observe: ObserveCall): { open: (context: H
       throw settle(call, error ?? new Error('something threw undefined'));
     }
   };
-  return { open, interceptor };
+  return { begin, settle, open, interceptor };
 }
 
 async function* watched<T>(messages: AsyncIterable<T>, settle: (failure?: unknown) => ConnectError | undefined): AsyncGenerator<T> {

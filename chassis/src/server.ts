@@ -4,8 +4,8 @@ import type { DescService } from '@bufbuild/protobuf';
 import { type ConnectRouter, type HandlerContext, createConnectRouter } from '@connectrpc/connect';
 import { compressionGzip, universalResponseToNodeResponse } from '@connectrpc/connect-node';
 import { Health } from '@millrace/gen/grpc/health/v1/health_pb.js';
-import { createAccess } from './access.ts';
-import type { Verifier } from './auth.ts';
+import { type Access, createAccess } from './access.ts';
+import { type Verifier, setCaller } from './auth.ts';
 import { createCalls } from './calls.ts';
 import { DEADLINES, type Deadlines, capTimeout, deadlines, limitOf } from './deadline.ts';
 import { refuse, toConnectError } from './errors.ts';
@@ -16,6 +16,7 @@ import { type Registry, createRegistry, rpcMetrics } from './metrics.ts';
 import { MUX_LIMITS, type MuxLimits, type NodeHandler, type NodeRequest, type NodeResponse, createMux } from './mux.ts';
 import { hasHost, universalRequest } from './node-request.ts';
 import { REFLECTION_SERVICES, reflectionRoutes } from './reflection.ts';
+import { createUnary } from './unary.ts';
 import { validation } from './validation.ts';
 
 export type { HttpHandler, HttpRequest, HttpResponse } from './http-routes.ts';
@@ -68,8 +69,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     requestGate: async (context) => enter(context, calls.open, access),
     interceptors: [calls.interceptor, deadlines(limits, stopping.signal), validation],
   });
-  options.routes(router);
-  healthRoutes(router, health);
+  const unary = createUnary({ calls, access, maxBytes: MAX_MESSAGE_BYTES, limitMs: limits.unaryMs, aborting: aborting.signal });
+  const routes = unary.remembering(router);
+  options.routes(routes);
+  healthRoutes(routes, health);
   reflectionRoutes(router, [...services, Health]);
   const rpcs = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   if (!options.fallback) for (const service of services) if (!router.handlers.some((handler) => handler.service === service)) throw new Error(`${service.typeName} is announced, but has no route`);
@@ -79,6 +82,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     // Without this connect-es throws outside any interceptor, and the process ends.
     if (!hasHost(request)) return writeText(response, 400, 'the Host header (:authority in HTTP/2) is missing or wrong\n');
     const path = request.url?.split('?', 1)[0] ?? '';
+    if (unary.serve(path, request, response)) return;
     const rpc = rpcs.get(path);
     if (rpc) return serveRpc(rpc, request, response, limits, log);
     if (serveHttp(path, request, response)) return;
@@ -103,10 +107,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   return { url: `http://${urlHost(options.host)}:${port}`, port, health, stop: async (graceMs = STOP_GRACE_MS) => (stopped ??= stop(graceMs)) };
 }
 
-async function enter(context: HandlerContext, open: (context: HandlerContext) => void, access: (context: HandlerContext) => Promise<void>): Promise<void> {
+async function enter(context: HandlerContext, open: (context: HandlerContext) => void, access: Access): Promise<void> {
   open(context);
   try {
-    await access(context);
+    const caller = await access(context.method, context.requestHeader.get('authorization'));
+    if (caller) setCaller(context, caller);
   } catch (error) {
     throw toConnectError(error);
   }

@@ -1,0 +1,191 @@
+// Connect's unary calls in binary over HTTP/2: how back ends call, and how our own services call each other. There the protocol is a POST
+// and its answer, and they are served right here; connect-es takes every other shape. Through it an empty call costs twice as much.
+import { type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream, constants } from 'node:http2';
+import { type DescMethodUnary, type Message, create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { Code, ConnectError, type ConnectRouter, type HandlerContext, type MethodImpl, createContextValues } from '@connectrpc/connect';
+import { codeToHttpStatus, errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
+import type { Access } from './access.ts';
+import { setCaller } from './auth.ts';
+import { type Calls, ENDED } from './calls.ts';
+import { refuse } from './errors.ts';
+import { cut } from './http-routes.ts';
+import type { NodeRequest, NodeResponse } from './mux.ts';
+import { headersOf } from './node-request.ts';
+import { validate } from './validation.ts';
+
+export type UnaryOptions = {
+  calls: Calls;
+  access: Access;
+  maxBytes: number;
+  /** How long a call may take; a caller may ask for less. */
+  limitMs: number;
+  /** Breaks off what is still going on, with its reason. */
+  aborting: AbortSignal;
+};
+
+type Unary = { method: DescMethodUnary; implementation: MethodImpl<DescMethodUnary> };
+
+/** What a caller gets to end a body that nobody reads; most have sent it all before they hear the answer. */
+const REST_OF_BODY_MS = 1_000;
+
+const PROTO = 'application/proto';
+const JSON_TYPE = 'application/json';
+
+export function createUnary({ calls, access, maxBytes, limitMs, aborting }: UnaryOptions) {
+  const served = new Map<string, Unary>();
+  const flying = new Set<(reason: Error) => void>();
+  aborting.addEventListener('abort', () => flying.forEach((fail) => fail(aborting.reason as Error)), { once: true });
+
+  return {
+    /** The router, remembering what is registered with it. */
+    remembering(router: ConnectRouter): ConnectRouter {
+      const remembers: ConnectRouter = {
+        handlers: router.handlers,
+        rpc: (...args) => (router.rpc(...args), remembers),
+        service(service, implementation, options) {
+          router.service(service, implementation, options);
+          for (const method of service.methods) {
+            const own = (implementation as Record<string, MethodImpl<DescMethodUnary> | undefined>)[method.localName];
+            if (own && method.methodKind === 'unary') served.set(`/${service.typeName}/${method.name}`, { method: method as DescMethodUnary, implementation: own.bind(implementation) });
+          }
+          return remembers;
+        },
+      };
+      return remembers;
+    },
+
+    /** Serves the call if it has the usual shape; false leaves it to connect-es, which also knows how to refuse a wrong one. */
+    serve(path: string, request: NodeRequest, response: NodeResponse): boolean {
+      const unary = served.get(path);
+      if (unary === undefined || !isUsual(request)) return false;
+      void serve(unary, request, response as Http2ServerResponse);
+      return true;
+    },
+  };
+
+  async function serve({ method, implementation }: Unary, request: Http2ServerRequest, response: Http2ServerResponse): Promise<void> {
+    const { stream, headers } = request;
+    const call = calls.begin(method, headers['x-request-id'] as string | undefined);
+    const asked = headers['connect-timeout-ms'];
+    const context = createContext(method, request, Math.min(limitMs, asked === undefined ? Infinity : Number(asked)));
+    const fail = (failure: unknown) => {
+      if (context.isOver()) return;
+      const error = calls.settle(call, failure ?? new Error('something threw undefined')) ?? new ConnectError('internal error', Code.Internal);
+      context.end(error);
+      answer(response, stream, codeToHttpStatus(error.code), JSON_TYPE, errorToJsonBytes(error, undefined), context.responseHeaders());
+    };
+    const timer = setTimeout(() => fail(refuse('DEADLINE_EXCEEDED', 'the deadline passed; the outcome is unknown')), context.limitMs);
+    stream.once('close', () => {
+      clearTimeout(timer);
+      flying.delete(fail);
+      if (context.isOver()) return;
+      const gone = new ConnectError('the caller has gone away', Code.Canceled);
+      calls.settle(call, gone);
+      context.end(gone);
+    });
+    flying.add(fail);
+    try {
+      // Before a byte of the body is read.
+      const caller = await access(method, headers.authorization ?? null);
+      if (caller) setCaller(context, caller);
+      const body = await bodyOf(stream, maxBytes);
+      if (body === undefined || context.isOver()) return;
+      call.entered = true;
+      const message = decoded(method, body);
+      validate(method.input, message);
+      const output = create(method.output, await implementation(message, context));
+      if (context.isOver()) return;
+      const bytes = toBinary(method.output, output);
+      calls.settle(call);
+      context.end(ENDED);
+      answer(response, stream, 200, PROTO, bytes, context.responseHeaders());
+    } catch (error) {
+      fail(error);
+    }
+  }
+}
+
+function isUsual(request: NodeRequest): request is Http2ServerRequest {
+  if (!('stream' in request)) return false;
+  const { headers } = request;
+  const timeout = headers['connect-timeout-ms'];
+  return request.method === 'POST' && headers['content-type'] === PROTO && headers['content-encoding'] === undefined
+    && (headers['connect-protocol-version'] ?? '1') === '1' && (timeout === undefined || (typeof timeout === 'string' && /^[1-9]\d{0,8}$/.test(timeout)));
+}
+
+/** Undefined when the caller broke it off: in HTTP/2 that looks like an end, and half a message may well decode as another one. */
+async function bodyOf(stream: ServerHttp2Stream, maxBytes: number): Promise<Buffer | undefined> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    stream.on('data', (chunk: Buffer) => {
+      length += chunk.length;
+      if (length > maxBytes) reject(refuse('MESSAGE_TOO_LARGE', `the message is larger than ${maxBytes} bytes`));
+      else chunks.push(chunk);
+    });
+    stream.once('end', () => resolve(stream.aborted || stream.rstCode !== constants.NGHTTP2_NO_ERROR ? undefined : chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
+    stream.once('close', () => resolve(undefined));
+  });
+}
+
+function decoded(method: DescMethodUnary, body: Buffer): Message {
+  try {
+    return fromBinary(method.input, body);
+  } catch (cause) {
+    throw Object.assign(refuse('MALFORMED_MESSAGE', 'the message could not be decoded'), { cause });
+  }
+}
+
+function answer(response: Http2ServerResponse, stream: ServerHttp2Stream, status: number, type: string, body: Uint8Array, more: Headers | undefined): void {
+  if (stream.destroyed || stream.headersSent) return;
+  response.statusCode = status;
+  for (const [name, value] of more ?? []) response.setHeader(name, value);
+  response.setHeader('content-type', type);
+  response.setHeader('content-length', body.length);
+  response.end(body);
+  if (stream.readableEnded) return;
+  // Not at once: a reset that overtakes the answer would be all that the caller sees.
+  stream.resume();
+  const late = setTimeout(() => cut(response), REST_OF_BODY_MS);
+  stream.once('close', () => clearTimeout(late));
+}
+
+type Context = HandlerContext & { limitMs: number; isOver(): boolean; end(reason: Error): void; responseHeaders(): Headers | undefined };
+
+/** What few handlers ask for is made when they do. */
+function createContext(method: DescMethodUnary, request: Http2ServerRequest, limitMs: number): Context {
+  const startedAt = performance.now();
+  let [over, reason, controller]: [boolean, Error | undefined, AbortController | undefined] = [false, undefined, undefined];
+  let requestHeader: Headers | undefined;
+  let responseHeader: Headers | undefined;
+  let trailer: Headers | undefined;
+  return {
+    method, service: method.parent, requestMethod: 'POST', protocolName: 'connect', limitMs,
+    url: `http://${request.authority}${request.url}`,
+    values: createContextValues(),
+    timeoutMs: () => limitMs - (performance.now() - startedAt),
+    get signal() {
+      controller ??= new AbortController();
+      if (over) controller.abort(reason);
+      return controller.signal;
+    },
+    get requestHeader() {
+      return (requestHeader ??= headersOf(request));
+    },
+    get responseHeader() {
+      return (responseHeader ??= new Headers());
+    },
+    get responseTrailer() {
+      return (trailer ??= new Headers());
+    },
+    isOver: () => over,
+    end(why) {
+      [over, reason] = [true, why];
+      controller?.abort(why);
+    },
+    responseHeaders() {
+      for (const [name, value] of trailer ?? []) (responseHeader ??= new Headers()).append(`trailer-${name}`, value);
+      return responseHeader;
+    },
+  };
+}
