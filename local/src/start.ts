@@ -34,6 +34,8 @@ export type System = {
   kill(): void;
 };
 
+/** Megabytes: five services' worth of calls under way in one heap. */
+const YOUNG_GENERATION_TOGETHER = 32;
 const HOST = 'http://127.0.0.1';
 
 export function createSystem({ home, flags, portBase, env, say }: Options): System {
@@ -119,13 +121,13 @@ export function createSystem({ home, flags, portBase, env, say }: Options): Syst
   }
 
   function upServices(plan: Plan): Promise<void>[] {
-    if (flags.together) return [up('together', 'local/src/together.ts', togetherEnvironment(plan), ports.order)];
+    if (flags.together) return [up('together', 'local/src/together.ts', togetherEnvironment(plan), ports.order, YOUNG_GENERATION_TOGETHER)];
     return SERVICES.map((service) => up(service, `services/${service}/src/main.ts`, serviceEnvironment(service, plan), ports[service]));
   }
 
-  async function up(name: string, script: string, processEnv: Environment, port: number): Promise<void> {
+  async function up(name: string, script: string, processEnv: Environment, port: number, youngGeneration?: number): Promise<void> {
     const logFile = home.file('logs', `${name}.log`);
-    await keep(name, () => startChild({ name, script: path.join(ROOT, script), env: processEnv, logFile, readyUrl: `${HOST}:${port}/readyz` }, remember(name)), logFile);
+    await keep(name, () => startChild({ name, script: path.join(ROOT, script), env: processEnv, logFile, readyUrl: `${HOST}:${port}/readyz`, ...(youngGeneration && { youngGeneration }) }, remember(name)), logFile);
   }
 
   // Started, watched, and started again whenever it ends unasked.
