@@ -40,6 +40,20 @@ test('while one batch is in flight the next one gathers', async () => {
   expect(batches).toEqual([[1], [2, 3]]);
 });
 
+test('a paced batch leaves at once after a pause, else when it is time or it is full', async () => {
+  const batches: number[][] = [];
+  const paced = createBatcher({ ...options, max: 3, paceMs: 60_000 }, async (items: number[]) => {
+    batches.push(items);
+    return items;
+  });
+  expect(await paced(1)).toBe(1);
+  expect(await Promise.all([paced(2), paced(3), paced(4)])).toEqual([2, 3, 4]);
+  const brisk = createBatcher({ ...options, paceMs: 20 }, async (items: number[]) => items.map(() => performance.now()));
+  const [first, second] = [await brisk(1), await brisk(2)];
+  expect(second - first).toBeGreaterThanOrEqual(19);
+  expect(batches).toEqual([[1], [2, 3, 4]]);
+});
+
 test('a batch is never larger than its maximum', async () => {
   const sizes: number[] = [];
   const identity = createBatcher({ ...options, max: 2 }, async (items: number[]) => {

@@ -1,4 +1,4 @@
-// Natural micro-batching: while one batch is in flight the next one gathers. No timers: waiting costs more than it gains.
+// Natural micro-batching: while one batch is in flight the next one gathers. No timers where somebody waits: waiting costs more than it gains.
 
 import { refuse } from './errors.ts';
 
@@ -10,6 +10,8 @@ export type BatcherOptions = {
   max: number;
   /** Items that may wait; one more is refused with OVERLOADED. */
   queueLimit: number;
+  /** Where nobody waits for the result: a batch that isn't full leaves no sooner than this after the one before, so that under load it is larger. */
+  paceMs?: number;
 };
 
 /** How long a refused caller is told to stay away: about the time a full queue takes to drain. */
@@ -26,16 +28,26 @@ export function createBatcher<I, O>(options: BatcherOptions, run: (items: I[]) =
   const queue: Waiting<I, O>[] = [];
   let busy = 0;
   let scheduled = false;
+  let leaveAt = 0;
 
   const pump = () => {
     scheduled = false;
     while (busy < options.lanes && queue.length > 0) {
+      const now = performance.now();
+      if (now < leaveAt && queue.length < options.max) return schedule(leaveAt - now);
+      leaveAt = now + (options.paceMs ?? 0);
       busy += 1;
       void settle(queue.splice(0, options.max), run).finally(() => {
         busy -= 1;
-        pump();
+        if (!scheduled) pump();
       });
     }
+  };
+  const schedule = (ms: number) => {
+    scheduled = true;
+    // The end of the event-loop turn, so that all requests of this turn travel together.
+    if (ms === 0) setImmediate(pump);
+    else setTimeout(pump, ms);
   };
 
   return (item) =>
@@ -45,11 +57,7 @@ export function createBatcher<I, O>(options: BatcherOptions, run: (items: I[]) =
         return;
       }
       queue.push({ item, resolve, reject });
-      // The end of the event-loop turn, so that all requests of this turn travel together.
-      if (busy < options.lanes && !scheduled) {
-        scheduled = true;
-        setImmediate(pump);
-      }
+      if (busy < options.lanes && (!scheduled || queue.length === options.max)) schedule(0);
     });
 }
 

@@ -24,7 +24,7 @@ const WORKERS = 48;
 /** The runner is poked when there is work; this is for what falls due by time. */
 const POLL_MS = 250;
 /** Answers of the provider that come together are settled together. */
-const SETTLING = { name: 'settle', lanes: 2, max: 100, queueLimit: 5_000 };
+const SETTLING = { name: 'settle', lanes: 2, max: 100, queueLimit: 5_000, paceMs: 10 };
 
 export async function startPayment(env: Env, signal: AbortSignal): Promise<Running> {
   return runService(definePayment(env), signal);

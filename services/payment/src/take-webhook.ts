@@ -8,8 +8,11 @@ import { isNews, settle } from './settle.ts';
 import { ordersOfIntents, readAccountsOfIntents, rememberWebhooks } from './store.ts';
 import { disputeFact, intentFact, refundFact } from './stripe-facts.ts';
 
-/** One lane: two would often wait for each other's payments. A full queue answers 503, and Stripe repeats. */
-const BATCHING = { name: 'webhooks', lanes: 1, max: 200, queueLimit: 5_000 };
+/**
+ * One lane: two would often wait for each other's payments. Nobody waits for a webhook, and a little later our own call has mostly told the
+ * same. A full queue answers 503, and Stripe repeats.
+ */
+const BATCHING = { name: 'webhooks', lanes: 1, max: 200, queueLimit: 5_000, paceMs: 25 };
 
 export type News = { id: string; type: string; intentId: string; orderId: string; fact: Fact };
 
