@@ -107,6 +107,8 @@ export type RunnerOptions<Item> = {
   /** Calls of `work` at once. */
   concurrency: number;
   pollMs: number;
+  /** How long to rest after a claim that found something, so that the next one finds more together. */
+  rest?: LoopOptions['rest'];
 };
 
 /**
@@ -114,7 +116,7 @@ export type RunnerOptions<Item> = {
  * `drain()` also waits for what is in flight.
  */
 export function createRunner<Item>(options: RunnerOptions<Item>): Loop {
-  const { name, log, claim, work, batch, concurrency, pollMs } = options;
+  const { name, log, claim, work, batch, concurrency, pollMs, rest } = options;
   const flying = new Set<Promise<void>>();
 
   const handle = async (items: Item[]) => {
@@ -135,7 +137,7 @@ export function createRunner<Item>(options: RunnerOptions<Item>): Loop {
     return items.length;
   };
 
-  const loop = createLoop({ name, log, pollMs, round: launch });
+  const loop = createLoop({ name, log, pollMs, ...(rest && { rest }), round: launch });
   const landed = () => Promise.all(flying);
   return {
     ...loop,

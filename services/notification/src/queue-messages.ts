@@ -7,8 +7,8 @@ import type { Contact, Store } from './store.ts';
 /** `wake` is called after the commit: there may be something to send. */
 export function createQueueMessages(store: Store, admins: readonly string[], wake: () => void): QueueMessages {
   return async (tx, { contacts = [], news = [] }) => {
-    if (contacts.length > 0) await store.meet(tx, contacts);
-    await store.queue(tx, news.flatMap((item) => messagesFor(item, admins)));
+    // In one packet: none needs the other's answer.
+    await Promise.all([store.meet(tx, contacts), store.queue(tx, news.flatMap((item) => messagesFor(item, admins)))]);
     tx.afterCommit(wake);
   };
 }

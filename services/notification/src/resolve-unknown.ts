@@ -5,7 +5,8 @@ import { createRunner, type Loop } from '@millrace/chassis/loop';
 import { letterOf, retryPause } from './attempt.ts';
 import { afterFailedLookUp, afterLookUp, type Channel } from './notification.ts';
 import type { Postmark } from './postmark.ts';
-import type { Due, Report, Store } from './store.ts';
+import type { Report } from './settle.ts';
+import type { Due, Store } from './store.ts';
 import type { Renderer } from './templates/render.ts';
 import type { Twilio } from './twilio.ts';
 
@@ -38,14 +39,14 @@ function resolveUnknown(channel: Channel, { store, report, log }: Parts, find: F
     claim: (limit) => store.claimDoubtful(channel, limit),
     async work(claimed) {
       for (const due of claimed) {
-        const { notificationId } = due;
+        const { notificationId, seen } = due;
         try {
           const { providerMessageId, subject = '' } = await find(due);
-          await report({ notificationId, fact: afterLookUp(providerMessageId, due, retryPause(due)), subject });
+          await report({ notificationId, fact: afterLookUp(providerMessageId, due, retryPause(due)), subject, seen });
           log.info({ channel, notificationId, found: providerMessageId !== undefined, doubtMs: Math.round(due.doubtMs) }, 'an unknown outcome was looked up');
         } catch (error) {
           log.warn({ err: error, channel, notificationId }, 'a look-up failed');
-          await report({ notificationId, fact: afterFailedLookUp(due) });
+          await report({ notificationId, fact: afterFailedLookUp(due), seen });
         }
       }
     },

@@ -4,7 +4,8 @@ import type { Log } from '@millrace/chassis/log';
 import { createRunner, type Loop } from '@millrace/chassis/loop';
 import { factOf, isLate, letterOf, notSent, unwritable, withheld } from './attempt.ts';
 import { batchesOf, type OutgoingMail, type Postmark } from './postmark.ts';
-import type { Due, Report, Store } from './store.ts';
+import type { Report } from './settle.ts';
+import type { Due, Store } from './store.ts';
 import type { Renderer } from './templates/render.ts';
 
 /** About what fits one call; see postmark.ts. */
@@ -12,6 +13,8 @@ const MAILS_AT_ONCE = 125;
 /** While one call waits for Postmark, others are written; more would only queue up there. */
 const CALLS_AT_ONCE = 4;
 const POLL_MS = 500;
+/** Between two claims: the first mail goes at once, and those of the next moment share a claim, a call and a report. Nobody waits for a mail. */
+const REST_MS = 30;
 
 export function sendMails({ store, postmark, renderer, log }: { store: Store; postmark: Postmark; renderer: Renderer; log: Log }): Loop {
   return createRunner({
@@ -20,13 +23,14 @@ export function sendMails({ store, postmark, renderer, log }: { store: Store; po
     batch: MAILS_AT_ONCE,
     concurrency: CALLS_AT_ONCE,
     pollMs: POLL_MS,
+    rest: () => REST_MS,
     claim: (limit) => store.claimDue('email', limit),
     async work(claimed) {
       const reports: Report[] = [];
       const ready: (OutgoingMail & { due: Due })[] = [];
       for (const due of claimed) {
         const instead = withheld(due);
-        if (instead) reports.push({ notificationId: due.notificationId, fact: instead });
+        if (instead) reports.push({ notificationId: due.notificationId, fact: instead, seen: due.seen });
         else write(due, renderer, ready, reports);
       }
       for (const mails of batchesOf(ready)) {
@@ -34,7 +38,7 @@ export function sendMails({ store, postmark, renderer, log }: { store: Store; po
         const outcomes = late ? [] : await postmark.send(mails);
         mails.forEach(({ due, subject }, i) => {
           const outcome = outcomes[i];
-          reports.push({ notificationId: due.notificationId, fact: outcome ? factOf(outcome, due) : notSent(due), subject });
+          reports.push({ notificationId: due.notificationId, fact: outcome ? factOf(outcome, due) : notSent(due), subject, seen: due.seen });
         });
       }
       await store.report(reports);
@@ -47,7 +51,7 @@ function write(due: Due, renderer: Renderer, ready: (OutgoingMail & { due: Due }
   try {
     ready.push({ notificationId: due.notificationId, orderId: due.orderId, kind: due.kind, to: due.recipient, ...renderer.mail(letterOf(due)), due });
   } catch (error) {
-    reports.push({ notificationId: due.notificationId, fact: unwritable(error, due) });
+    reports.push({ notificationId: due.notificationId, fact: unwritable(error, due), seen: due.seen });
   }
 }
 

@@ -4,7 +4,8 @@ import type { Log } from '@millrace/chassis/log';
 import { createRunner, type Loop } from '@millrace/chassis/loop';
 import { factOf, isLate, letterOf, notSent, unwritable, withheld } from './attempt.ts';
 import type { Fact } from './notification.ts';
-import type { Due, Report, Store } from './store.ts';
+import type { Report } from './settle.ts';
+import type { Due, Store } from './store.ts';
 import type { Renderer } from './templates/render.ts';
 import type { Twilio } from './twilio.ts';
 
@@ -23,7 +24,7 @@ export function sendTexts(parts: { store: Store; twilio: Twilio; renderer: Rende
     async work(claimed) {
       for (const due of claimed) {
         const fact = await attempt(due, parts.twilio, parts.renderer);
-        await parts.report({ notificationId: due.notificationId, fact });
+        await parts.report({ notificationId: due.notificationId, fact, seen: due.seen });
         if ('error' in fact) parts.log.warn({ channel: 'sms', outcome: fact.type, cause: fact.error, notificationId: due.notificationId }, 'a text message was not sent');
       }
     },

@@ -2,13 +2,21 @@
 
 import { createHash } from 'node:crypto';
 import { type Database, sql, type Tx } from '@millrace/chassis/db';
-import { appendEvents } from '@millrace/chassis/outbox';
-import { type Channel, decide, type Details, type Fact, type Kind, type Message, type Standing, type Step } from './notification.ts';
+import type { Channel, Details, Kind, Message } from './notification.ts';
+import { type Report, type Seen, settle } from './settle.ts';
 import type { OrderView } from './templates/render.ts';
-import { eventOf } from './wire.ts';
 
 /** Longer than rendering, a provider call and the report of its outcome take together; then a look-up says what happened. */
 const LEASE_MS = 30_000;
+
+/** What a claim reads of a message: what is to be said, and how it stands. By notification_due and notification_pkey. */
+const MESSAGE = sql`n.notification_id, n.order_id, n.kind, n.channel, n.recipient, n.details, n.sending_time, (extract(epoch FROM now() - n.create_time) * 1000)::float8 AS age_ms,
+  n.state, n.version, n.attempts, n.sending, n.provider_message_id, n.last_error, n.subject, n.xmin::text AS stamp`;
+/** To whom: by contact_pkey and preferences_pkey, one by one, because a join could be planned as a reading of all contacts. */
+const WITH_CUSTOMER = sql`
+  SELECT n.*, c.order_id IS NOT NULL AS known, c.name, c.lines, c.total, c.currency, p.email_enabled, p.sms_enabled, p.locale
+  FROM claimed n LEFT JOIN LATERAL (SELECT * FROM contact WHERE order_id = n.order_id OFFSET 0) c ON true
+  LEFT JOIN LATERAL (SELECT * FROM preferences WHERE customer_id = c.customer_id OFFSET 0) p ON true`;
 
 export function createStore(db: Database) {
   return {
@@ -23,8 +31,7 @@ export function createStore(db: Database) {
         FROM unnest(${rows.map((m) => idOf(m.dedupeKey))}::text[], ${rows.map((m) => m.dedupeKey)}::text[], ${rows.map((m) => m.orderId)}::text[], ${rows.map((m) => m.kind)}::text[],
           ${rows.map((m) => m.channel)}::text[], ${rows.map((m) => m.recipient)}::text[], ${rows.map((m) => JSON.stringify(m.details))}::jsonb[])
           AS m (notification_id, dedupe_key, order_id, kind, channel, recipient, details)
-        LEFT JOIN contact c ON c.order_id = m.order_id
-        WHERE m.channel <> 'sms' OR c.phone IS DISTINCT FROM ''
+        WHERE m.channel <> 'sms' OR (SELECT c.phone FROM contact c WHERE c.order_id = m.order_id) IS DISTINCT FROM ''
         ORDER BY m.dedupe_key
         ON CONFLICT (dedupe_key) DO NOTHING`);
     },
@@ -32,40 +39,38 @@ export function createStore(db: Database) {
     /** Learns whom to tell about orders, and hurries on what waited for it; what a crossing transaction queues meanwhile looks again by itself. */
     async meet(tx: Tx, contacts: Contact[]): Promise<void> {
       const rows = [...new Map(contacts.map((contact) => [contact.orderId, contact])).values()].sort((a, b) => (a.orderId < b.orderId ? -1 : 1));
-      // contact_pkey. The lines come with orders.placed, which need not come first.
-      const met = await tx.query<{ order_id: string }>(sql`
-        INSERT INTO contact AS c (order_id, customer_id, name, email, phone, lines, total, currency)
-        SELECT * FROM unnest(${rows.map((c) => c.orderId)}::text[], ${rows.map((c) => c.customerId)}::text[], ${rows.map((c) => c.name)}::text[], ${rows.map((c) => c.email)}::text[],
-          ${rows.map((c) => c.phone)}::text[], ${rows.map((c) => (c.order ? JSON.stringify(c.order.lines) : null))}::jsonb[], ${rows.map((c) => c.order?.total ?? null)}::bigint[],
-          ${rows.map((c) => c.order?.currency ?? '')}::text[])
-        ON CONFLICT (order_id) DO UPDATE SET lines = excluded.lines, total = excluded.total, currency = excluded.currency WHERE c.lines IS NULL AND excluded.lines IS NOT NULL
-        RETURNING order_id`);
-      if (met.length === 0) return;
-      const ids = met.map((row) => row.order_id);
-      // notification_order_id_idx; rows that are being claimed are left to their claimer.
+      if (rows.length === 0) return;
+      const ids = rows.map((c) => c.orderId);
+      // contact_pkey; the lines come with orders.placed, which need not come first. Then notification_order_id_idx; rows that are being claimed are left to their claimer.
       await tx.query(sql`
-        WITH waiting AS (
-          SELECT n.notification_id, n.channel = 'sms' AND c.phone = '' AS pointless FROM notification n JOIN contact c USING (order_id)
+        WITH met AS (
+          INSERT INTO contact AS c (order_id, customer_id, name, email, phone, lines, total, currency)
+          SELECT * FROM unnest(${ids}::text[], ${rows.map((c) => c.customerId)}::text[], ${rows.map((c) => c.name)}::text[], ${rows.map((c) => c.email)}::text[],
+            ${rows.map((c) => c.phone)}::text[], ${rows.map((c) => (c.order ? JSON.stringify(c.order.lines) : null))}::jsonb[], ${rows.map((c) => c.order?.total ?? null)}::bigint[],
+            ${rows.map((c) => c.order?.currency ?? '')}::text[])
+          ON CONFLICT (order_id) DO UPDATE SET lines = excluded.lines, total = excluded.total, currency = excluded.currency WHERE c.lines IS NULL AND excluded.lines IS NOT NULL
+          RETURNING order_id, phone),
+        waiting AS (
+          SELECT n.notification_id, n.channel = 'sms' AND met.phone = '' AS pointless FROM notification n JOIN met USING (order_id)
           WHERE n.order_id = ANY(${ids}::text[]) AND n.state = 'pending' AND NOT n.sending AND n.recipient = '' ORDER BY n.notification_id FOR UPDATE OF n SKIP LOCKED),
-        dropped AS (DELETE FROM notification n USING waiting w WHERE n.notification_id = w.notification_id AND w.pointless)
-        UPDATE notification n SET due_time = now() FROM waiting w WHERE n.notification_id = w.notification_id AND NOT w.pointless AND n.due_time > now()`);
+        dropped AS (DELETE FROM notification WHERE notification_id = ANY(ARRAY(SELECT notification_id FROM waiting WHERE pointless)))
+        UPDATE notification SET due_time = now() WHERE notification_id = ANY(ARRAY(SELECT notification_id FROM waiting WHERE NOT pointless)) AND due_time > now()`);
     },
 
     /** Takes messages that are due and marks them as being sent, before anybody calls the provider. */
     async claimDue(channel: Channel, limit: number): Promise<Due[]> {
       const claimedAt = performance.now();
-      // notification_due, then contact_pkey and preferences_pkey.
       const rows = await db.query<DueRow>(sql`
         WITH due AS (
-          SELECT n.notification_id, c.order_id IS NOT NULL AS known, c.name, c.email, c.phone, c.lines, c.total, c.currency, p.email_enabled, p.sms_enabled, p.locale
-          FROM notification n LEFT JOIN contact c ON c.order_id = n.order_id LEFT JOIN preferences p ON p.customer_id = c.customer_id
-          WHERE n.state = 'pending' AND n.channel = ${channel} AND NOT n.sending AND n.due_time <= now()
-          ORDER BY n.due_time LIMIT ${limit} FOR UPDATE OF n SKIP LOCKED)
-        UPDATE notification n SET sending = true, sending_time = now(), attempts = n.attempts + 1, due_time = now() + ${LEASE_MS} * interval '1 ms',
-          resend_time = now() + ${LEASE_MS} * interval '1 ms', recipient = CASE WHEN n.recipient <> '' THEN n.recipient WHEN n.channel = 'email' THEN coalesce(due.email, '') ELSE coalesce(due.phone, '') END
-        FROM due WHERE n.notification_id = due.notification_id
-        RETURNING n.notification_id, n.order_id, n.kind, n.channel, n.recipient, n.details, n.attempts, n.sending_time, (extract(epoch FROM now() - n.create_time) * 1000)::float8 AS age_ms, 0::float8 AS doubt_ms, 0::float8 AS lag_ms,
-          due.known, due.name, due.lines, due.total, due.currency, due.email_enabled, due.sms_enabled, due.locale`);
+          SELECT notification_id FROM notification WHERE state = 'pending' AND channel = ${channel} AND NOT sending AND due_time <= now()
+          ORDER BY due_time LIMIT ${limit} FOR UPDATE SKIP LOCKED),
+        claimed AS (
+          UPDATE notification n SET sending = true, sending_time = now(), attempts = n.attempts + 1, due_time = now() + ${LEASE_MS} * interval '1 ms', resend_time = now() + ${LEASE_MS} * interval '1 ms',
+            recipient = CASE WHEN n.recipient <> '' THEN n.recipient
+              ELSE coalesce((SELECT CASE n.channel WHEN 'email' THEN c.email ELSE c.phone END FROM contact c WHERE c.order_id = n.order_id), '') END
+          WHERE n.notification_id = ANY(ARRAY(SELECT notification_id FROM due))
+          RETURNING ${MESSAGE}, 0::float8 AS doubt_ms, 0::float8 AS lag_ms)
+        ${WITH_CUSTOMER}`);
       return rows.map((row) => dueOf(row, claimedAt));
     },
 
@@ -74,72 +79,18 @@ export function createStore(db: Database) {
       const claimedAt = performance.now();
       const rows = await db.query<DueRow>(sql`
         WITH due AS (
-          SELECT n.notification_id, c.order_id IS NOT NULL AS known, c.name, c.lines, c.total, c.currency, p.email_enabled, p.sms_enabled, p.locale
-          FROM notification n LEFT JOIN contact c ON c.order_id = n.order_id LEFT JOIN preferences p ON p.customer_id = c.customer_id
-          WHERE n.state = 'pending' AND n.channel = ${channel} AND n.sending AND n.due_time <= now()
-          ORDER BY n.due_time LIMIT ${limit} FOR UPDATE OF n SKIP LOCKED)
-        UPDATE notification n SET due_time = now() + ${LEASE_MS} * interval '1 ms'
-        FROM due WHERE n.notification_id = due.notification_id
-        RETURNING n.notification_id, n.order_id, n.kind, n.channel, n.recipient, n.details, n.attempts, n.sending_time, (extract(epoch FROM now() - n.create_time) * 1000)::float8 AS age_ms,
-          (extract(epoch FROM now() - n.sending_time) * 1000)::float8 AS doubt_ms, (extract(epoch FROM n.resend_time - now()) * 1000)::float8 AS lag_ms,
-          due.known, due.name, due.lines, due.total, due.currency, due.email_enabled, due.sms_enabled, due.locale`);
+          SELECT notification_id FROM notification WHERE state = 'pending' AND channel = ${channel} AND sending AND due_time <= now()
+          ORDER BY due_time LIMIT ${limit} FOR UPDATE SKIP LOCKED),
+        claimed AS (
+          UPDATE notification n SET due_time = now() + ${LEASE_MS} * interval '1 ms' WHERE n.notification_id = ANY(ARRAY(SELECT notification_id FROM due))
+          RETURNING ${MESSAGE}, (extract(epoch FROM now() - n.sending_time) * 1000)::float8 AS doubt_ms, (extract(epoch FROM n.resend_time - now()) * 1000)::float8 AS lag_ms)
+        ${WITH_CUSTOMER}`);
       return rows.map((row) => dueOf(row, claimedAt));
     },
 
-    /** Settles what happened to messages, and says it: load, decide, save in one transaction, whoever reports. */
-    async report(reports: Report[]): Promise<void> {
-      if (reports.length > 0) await db.transaction((tx) => settle(tx, reports));
-    },
+    /** Settles what happened to messages, and says it, whoever reports. */
+    report: (reports: Report[]): Promise<void> => settle(db, reports),
   };
-}
-
-async function settle(tx: Tx, reports: Report[]): Promise<void> {
-  // notification_pkey, in the order of the ids: reports about the same messages queue up instead of deadlocking.
-  const rows = await tx.query<StandingRow>(sql`
-    SELECT notification_id, order_id, kind, channel, state, version, attempts, sending, provider_message_id, last_error, subject FROM notification
-    WHERE notification_id = ANY(${reports.map((report) => report.notificationId)}::text[]) ORDER BY notification_id FOR UPDATE`);
-  const known = new Map(rows.map((row) => [row.notification_id, row]));
-  const changed = new Map<string, StandingRow & { pause_ms: number; lag_ms: number | null }>();
-  const events = [];
-  for (const { notificationId, fact, subject } of reports) {
-    const row = changed.get(notificationId) ?? known.get(notificationId);
-    const step = row && (decide(row, fact) ?? lateSubject(row, subject));
-    if (!row || !step) continue;
-    const error = fact.type === 'bounced' ? `came back: ${fact.bounceType}` : step.error;
-    const { said, state, version, attempts, sending } = step;
-    const next = {
-      ...row,
-      state,
-      version,
-      attempts,
-      sending,
-      pause_ms: step.pauseMs,
-      lag_ms: step.lagMs ?? null,
-      subject: subject || row.subject,
-      last_error: error || row.last_error,
-      provider_message_id: row.provider_message_id || ('providerMessageId' in fact ? fact.providerMessageId : ''),
-    };
-    changed.set(notificationId, next);
-    const about = { notificationId, orderId: row.order_id, kind: row.kind, channel: row.channel, providerMessageId: next.provider_message_id, error, bounceType: fact.type === 'bounced' ? fact.bounceType : '' };
-    events.push(...said.map((item) => eventOf(item, about)));
-  }
-  if (changed.size === 0) return;
-  const next = [...changed.values()];
-  await tx.query(sql`
-    UPDATE notification n SET state = c.state, version = c.version, attempts = c.attempts, sending = c.sending, provider_message_id = c.provider_message_id, last_error = c.last_error,
-      subject = c.subject, due_time = now() + c.pause_ms * interval '1 ms',
-      resend_time = coalesce(now() + c.lag_ms * interval '1 ms', n.resend_time), send_time = CASE WHEN c.state IN ('sent', 'delivered', 'bounced') THEN coalesce(n.send_time, now()) END
-    FROM unnest(${next.map((row) => row.notification_id)}::text[], ${next.map((row) => row.state)}::text[], ${next.map((row) => row.version)}::int[], ${next.map((row) => row.attempts)}::int[],
-      ${next.map((row) => row.sending)}::bool[], ${next.map((row) => row.provider_message_id)}::text[], ${next.map((row) => row.last_error)}::text[], ${next.map((row) => row.subject)}::text[],
-      ${next.map((row) => row.pause_ms)}::float8[], ${next.map((row) => row.lag_ms)}::float8[])
-      AS c (notification_id, state, version, attempts, sending, provider_message_id, last_error, subject, pause_ms, lag_ms)
-    WHERE n.notification_id = c.notification_id`);
-  await appendEvents(tx, events);
-}
-
-/** A delivery may be reported before our own call is answered: then only the subject is news. */
-function lateSubject(row: StandingRow, subject: string | undefined): Step | undefined {
-  return subject && row.subject === '' && row.state !== 'pending' ? { ...row, pauseMs: 0, error: '', said: [] } : undefined;
 }
 
 /** The same key makes the same id, also in a database that was restored and hears everything again: look-ups still find what was sent. */
@@ -166,13 +117,13 @@ function dueOf(row: DueRow, claimedAt: number): Due {
     wanted: wanted ?? true,
     locale: row.locale ?? '',
     customer: row.name ?? '',
+    seen: row,
     ...(row.lines && row.total !== null ? { order: { lines: row.lines, total: String(row.total), currency: row.currency ?? '' } } : {}),
   };
 }
 
 export type Store = ReturnType<typeof createStore>;
 export type Contact = { orderId: string; customerId: string; name: string; email: string; phone: string; order?: OrderView };
-export type Report = { notificationId: string; fact: Fact; subject?: string };
 
 /** A message with all that is needed to write it. `claimedAt` is on the process's monotonic clock. */
 export type Due = {
@@ -195,17 +146,13 @@ export type Due = {
   locale: string;
   customer: string;
   order?: OrderView;
+  /** How it stood after the claim. */
+  seen: Seen;
 };
 
-type StandingRow = Standing & { notification_id: string; order_id: string; kind: Kind; channel: Channel; provider_message_id: string; last_error: string; subject: string };
-type DueRow = {
-  notification_id: string;
-  order_id: string;
-  kind: Kind;
-  channel: Channel;
+type DueRow = Seen & {
   recipient: string;
   details: Details;
-  attempts: number;
   sending_time: Date;
   age_ms: number;
   doubt_ms: number;

@@ -6,7 +6,7 @@ import type { HttpHandler, HttpResponse } from '@millrace/chassis/server';
 import { z } from 'zod';
 import type { Fact } from './notification.ts';
 import { cameBack } from './provider-errors.ts';
-import type { Report } from './store.ts';
+import type { Report } from './settle.ts';
 
 const USER = 'postmark';
 

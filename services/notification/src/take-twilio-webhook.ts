@@ -2,7 +2,7 @@
 
 import type { HttpHandler, HttpResponse } from '@millrace/chassis/server';
 import type { Fact } from './notification.ts';
-import type { Report } from './store.ts';
+import type { Report } from './settle.ts';
 import { signedByTwilio } from './twilio.ts';
 
 export function takeTwilioWebhook(options: { authToken: string; callbackUrl: string | undefined }, report: (report: Report) => Promise<void>): HttpHandler {

@@ -23,6 +23,8 @@ import { stripeWebhook } from './webhook.ts';
 const WORKERS = 48;
 /** The runner is poked when there is work; this is for what falls due by time. */
 const POLL_MS = 250;
+/** Between two claims, so that one takes all places that have become free meanwhile. */
+const REST_MS = 10;
 /** Answers of the provider that come together are settled together. */
 const SETTLING = { name: 'settle', lanes: 2, max: 100, queueLimit: 5_000, paceMs: 10 };
 
@@ -41,7 +43,7 @@ export function definePayment(env: Env): ServiceDefinition {
   const settleBatched = createBatcher<Item, Settled | undefined>(SETTLING, (items) => settleHeld(db, items, wake));
   const advance = createAdvance(provider, settleBatched, log);
   const runner = createRunner<Held>({
-    name: 'payments', log, batch: 1, concurrency: WORKERS, pollMs: POLL_MS,
+    name: 'payments', log, batch: 1, concurrency: WORKERS, pollMs: POLL_MS, rest: () => REST_MS,
     claim: (limit) => claimDue(db, limit),
     work: ([held]) => (held ? advance(held) : Promise.resolve()),
   });

@@ -1,0 +1,93 @@
+// What happened to messages, into rows: decide, save, tell. Senders, look-ups and webhooks all come through here.
+import { type Database, type Queryable, sql, type Tx } from '@millrace/chassis/db';
+import { type OutgoingEvent, outboxInsert } from '@millrace/chassis/outbox';
+import { type Channel, decide, type Fact, type Kind, type Standing, type Step } from './notification.ts';
+import { eventOf } from './wire.ts';
+
+/** `seen`: the message as the reporter has claimed it. */
+export type Report = { notificationId: string; fact: Fact; subject?: string; seen?: Seen };
+
+/** A message as it stood when it was read. `stamp`: Postgres's own mark of that version of the row (xmin). */
+export type Seen = Standing & { notification_id: string; order_id: string; kind: Kind; channel: Channel; provider_message_id: string; last_error: string; subject: string; stamp: string };
+
+type Change = { row: Seen; pauseMs: number; lagMs: number | null; said: OutgoingEvent[] };
+
+const SEEN = sql`notification_id, order_id, kind, channel, state, version, attempts, sending, provider_message_id, last_error, subject, xmin::text AS stamp`;
+
+/**
+ * Without a lock: decided on what was seen, and saved with its events where nobody has changed the row since. Where somebody has (a delivery
+ * that is reported before our own call is answered), it is settled anew under the lock.
+ */
+export async function settle(db: Database, reports: Report[]): Promise<void> {
+  if (reports.length === 0) return;
+  const seen = new Map(reports.flatMap((report) => (report.seen ? [[report.notificationId, report.seen]] : [])));
+  const unseen = reports.map(({ notificationId }) => notificationId).filter((id) => !seen.has(id));
+  for (const row of await read(db, unseen)) seen.set(row.notification_id, row);
+  const changes = decideAll(seen, reports);
+  const saved = await save(db, changes, true);
+  if (changes.some(({ said }) => said.length > 0)) db.wroteEvents();
+  const overtaken = new Set(changes.map(({ row }) => row.notification_id).filter((id) => !saved.has(id)));
+  if (overtaken.size > 0) await db.transaction((tx) => settleLocked(tx, reports.filter(({ notificationId }) => overtaken.has(notificationId))));
+}
+
+async function settleLocked(tx: Tx, reports: Report[]): Promise<void> {
+  // notification_pkey, in the order of the ids: reports about the same messages queue up instead of deadlocking.
+  const rows = await tx.query<Seen>(sql`
+    SELECT ${SEEN} FROM notification WHERE notification_id = ANY(${reports.map(({ notificationId }) => notificationId)}::text[]) ORDER BY notification_id FOR UPDATE`);
+  const changes = decideAll(new Map(rows.map((row) => [row.notification_id, row])), reports);
+  await save(tx, changes, false);
+  if (changes.some(({ said }) => said.length > 0)) tx.writesEvents();
+}
+
+/** By notification_pkey. */
+async function read(db: Queryable, ids: string[]): Promise<Seen[]> {
+  return ids.length === 0 ? [] : db.query<Seen>(sql`SELECT ${SEEN} FROM notification WHERE notification_id = ANY(${ids}::text[])`);
+}
+
+/** One change a message, of all that is reported about it, in order. */
+function decideAll(seen: ReadonlyMap<string, Seen>, reports: Report[]): Change[] {
+  const changes = new Map<string, Change>();
+  for (const { notificationId, fact, subject } of reports) {
+    const before = changes.get(notificationId);
+    const row = before?.row ?? seen.get(notificationId);
+    const step = row && (decide(row, fact) ?? lateSubject(row, subject));
+    if (!row || !step) continue;
+    const error = fact.type === 'bounced' ? `came back: ${fact.bounceType}` : step.error;
+    const { said, state, version, attempts, sending, pauseMs, lagMs = null } = step;
+    const next = {
+      ...row, state, version, attempts, sending,
+      subject: subject || row.subject,
+      last_error: error || row.last_error,
+      provider_message_id: row.provider_message_id || ('providerMessageId' in fact ? fact.providerMessageId : ''),
+    };
+    const about = { notificationId, orderId: row.order_id, kind: row.kind, channel: row.channel, providerMessageId: next.provider_message_id, error, bounceType: fact.type === 'bounced' ? fact.bounceType : '' };
+    changes.set(notificationId, { row: next, pauseMs, lagMs, said: [...(before?.said ?? []), ...said.map((item) => eventOf(item, about))] });
+  }
+  return [...changes.values()];
+}
+
+/** A delivery may be reported before our own call is answered: then only the subject is news. */
+function lateSubject(row: Seen, subject: string | undefined): Step | undefined {
+  return subject && row.subject === '' && row.state !== 'pending' ? { ...row, pauseMs: 0, error: '', said: [] } : undefined;
+}
+
+/** Answers the ids that were saved; `asSeen` leaves those alone that have another stamp by now. By notification_pkey: the ids as an array, because a join alone could be planned as a reading of all. */
+async function save(db: Queryable, changes: Change[], asSeen: boolean): Promise<Set<string>> {
+  if (changes.length === 0) return new Set();
+  const rows = changes.map(({ row }) => row);
+  const ids = rows.map((row) => row.notification_id);
+  const saved = await db.query<{ notification_id: string }>(sql`
+    WITH saved AS (
+      UPDATE notification n SET state = c.state, version = c.version, attempts = c.attempts, sending = c.sending, provider_message_id = c.provider_message_id, last_error = c.last_error,
+        subject = c.subject, due_time = now() + c.pause_ms * interval '1 ms',
+        resend_time = coalesce(now() + c.lag_ms * interval '1 ms', n.resend_time), send_time = CASE WHEN c.state IN ('sent', 'delivered', 'bounced') THEN coalesce(n.send_time, now()) END
+      FROM unnest(${ids}::text[], ${rows.map((row) => row.state)}::text[], ${rows.map((row) => row.version)}::int[], ${rows.map((row) => row.attempts)}::int[],
+        ${rows.map((row) => row.sending)}::bool[], ${rows.map((row) => row.provider_message_id)}::text[], ${rows.map((row) => row.last_error)}::text[], ${rows.map((row) => row.subject)}::text[],
+        ${changes.map(({ pauseMs }) => pauseMs)}::float8[], ${changes.map(({ lagMs }) => lagMs)}::float8[], ${rows.map((row) => (asSeen ? row.stamp : null))}::text[])
+        AS c (notification_id, state, version, attempts, sending, provider_message_id, last_error, subject, pause_ms, lag_ms, stamp)
+      WHERE n.notification_id = c.notification_id AND n.notification_id = ANY(${ids}::text[]) AND (c.stamp IS NULL OR n.xmin::text = c.stamp)
+      RETURNING n.notification_id
+    ), said AS (${outboxInsert(changes.flatMap(({ said }) => said), sql`SELECT notification_id FROM saved`)})
+    SELECT notification_id FROM saved`);
+  return new Set(saved.map((row) => row.notification_id));
+}
