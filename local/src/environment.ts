@@ -111,7 +111,8 @@ function neighbours(plan: Plan): Environment {
 
 function stripe(plan: Plan): Environment {
   const { outer } = plan;
-  if (!outer.STRIPE_SECRET_KEY) return { STRIPE_SECRET_KEY: sandboxStripeKey(plan), STRIPE_WEBHOOK_SECRET: sandboxWebhookSecret(plan), STRIPE_API_BASE: sandbox(plan) };
+  // The sandbox's search shows everything at once.
+  if (!outer.STRIPE_SECRET_KEY) return { STRIPE_SECRET_KEY: sandboxStripeKey(plan), STRIPE_WEBHOOK_SECRET: sandboxWebhookSecret(plan), STRIPE_API_BASE: sandbox(plan), STRIPE_SEARCH_LAG: '0ms' };
   return { ...pick(outer, STRIPE), STRIPE_WEBHOOK_SECRET: outer.STRIPE_WEBHOOK_SECRET || sandboxWebhookSecret(plan) };
 }
 

@@ -14,12 +14,15 @@ export function createProvider() {
     const known = answers.get(key);
     if (known) return known;
     const facts = act(step, payment, refund, declined);
-    if (['create', 'confirm', 'cancel', 'refund'].includes(step)) answers.set(key, facts);
+    if (['pay', 'create', 'confirm', 'cancel', 'refund'].includes(step)) answers.set(key, facts);
     return facts;
   }
 
   function act(step: string, payment: Payment, refund: { refundId: string; amount: bigint } | undefined, declined: boolean): PaymentFact[] {
     switch (step) {
+      case 'pay':
+        act('create', payment, undefined, declined);
+        return act('confirm', payment, undefined, declined);
       case 'create':
         intents += 1;
         intent = { kind: 'intent', id: `pi_${intents}`, clientSecret: 's', status: 'open', orderId: payment.orderId, amount: payment.amount, currency: payment.currency, captured: 0n, actionUrl: '' };

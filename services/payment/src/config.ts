@@ -10,6 +10,8 @@ const paymentConfig = {
   STRIPE_API_BASE: url.optional(),
   /** Where a bank sends the buyer back to; without it 3-D Secure needs Stripe.js, and there is no action_url. */
   STRIPE_RETURN_URL: url.optional(),
+  /** How late the provider's search may show what it has taken. */
+  STRIPE_SEARCH_LAG: duration.default(60_000),
   RECONCILE_INTERVAL: duration.default(60_000),
 };
 

@@ -25,7 +25,9 @@ describe('the transition table', () => {
 describe('the next step', () => {
   const known = { providerPaymentId: 'pi_1', intentOpen: true };
   test.each([
-    ['makes an intent for a new payment', account(), 'create'],
+    ['makes an intent and confirms it for a new payment with a method', account(), 'pay'],
+    ['makes an intent for a payment without one', account({ state: 'PENDING', attempts: 0 }), 'create'],
+    ['makes an intent without confirming it once a key is burnt', account({ generation: 1 }), 'create'],
     ['looks for an intent whose making is uncertain', account({ asking: true }), 'find'],
     ['makes no intent for a cancelled order', account({ orderCancelled: true }), 'close'],
     ['makes no intent once the time to pay is over', account({}, { overdue: true }), 'close'],
@@ -68,6 +70,7 @@ describe('an idempotency key', () => {
   test('stays the same for the same step, and is new for a new try of the buyer', () => {
     const first = account({ providerPaymentId: 'pi_1' }).payment;
     expect(idempotencyKey({ do: 'create' }, first)).toBe('create:pay_1');
+    expect(idempotencyKey({ do: 'pay' }, first)).toBe('pay:pay_1:1');
     expect(idempotencyKey({ do: 'confirm' }, first)).toBe('confirm:pay_1:1');
     expect(idempotencyKey({ do: 'confirm' }, { ...first, attempts: 2 })).toBe('confirm:pay_1:2');
   });

@@ -27,7 +27,7 @@ export type Payment = {
   captured: bigint;
   refunded: bigint;
   refundPending: bigint;
-  /** The one intent that may ever be confirmed for this payment. It is stored before it is confirmed: that is why there is at most one capture. */
+  /** The one intent that may ever be confirmed for this payment: made and confirmed under one key, or stored before it is confirmed. That is why there is at most one capture. */
   providerPaymentId: string;
   clientSecret: string;
   /** The provider's intent could still take money. */
@@ -101,10 +101,10 @@ export function openAccount(order: Opening): Account {
 }
 
 export type Step =
-  | { do: 'create' | 'find' | 'confirm' | 'cancel' | 'look_up' | 'close' | 'nothing' }
+  | { do: 'pay' | 'create' | 'find' | 'confirm' | 'cancel' | 'look_up' | 'close' | 'nothing' }
   | { do: 'refund'; refund: Refund };
 
-/** What is to be done next with a payment. After an unknown outcome it is always to look. */
+/** What is to be done next with a payment: `pay` makes an intent and confirms it. After an unknown outcome it is always to look. */
 export function nextStep({ payment, refunds, overdue }: Account): Step {
   const closing = payment.orderCancelled || overdue;
   const unanswered = payment.answered < payment.attempts && !isFinal(payment.state);
@@ -112,6 +112,8 @@ export function nextStep({ payment, refunds, overdue }: Account): Step {
     if (isFinal(payment.state)) return { do: 'nothing' };
     if (payment.asking) return { do: 'find' };
     if (closing) return { do: 'close' };
+    // One call while its key is good: a repeat under the same key is the same payment. Once the key is burnt, an intent that we may have missed must not be paid twice over.
+    if (unanswered && payment.generation === 0) return { do: 'pay' };
     return { do: unanswered || payment.state === 'PENDING' ? 'create' : 'nothing' };
   }
   if (payment.asking) return { do: 'look_up' };
@@ -139,5 +141,5 @@ export function dueIn(account: Account, progressed: boolean): number | null {
 export function idempotencyKey(step: Step, { paymentId, attempts, generation }: Payment): string {
   const suffix = generation === 0 ? '' : `:${generation}`;
   if (step.do === 'refund') return `refund:${step.refund.refundId}${suffix}`;
-  return step.do === 'confirm' ? `confirm:${paymentId}:${attempts}${suffix}` : `${step.do}:${paymentId}${suffix}`;
+  return step.do === 'pay' || step.do === 'confirm' ? `${step.do}:${paymentId}:${attempts}${suffix}` : `${step.do}:${paymentId}${suffix}`;
 }

@@ -7,6 +7,8 @@ import { factsOfError, intentFact } from './stripe-facts.ts';
 const opened = openAccount({ orderId: 'ord_1', customerId: 'b', amount: 1_000n, currency: 'EUR', paymentMethod: 'pm_x', dueTime: new Date(0) });
 const account: Account = { ...opened, payment: { ...opened.payment, providerPaymentId: 'pi_1', intentOpen: true } };
 const refund: Step = { do: 'refund', refund: { refundId: 'r1', amount: 1n, state: 'PENDING', reason: '', providerRefundId: '', failureMessage: '' } };
+const pay: Step = { do: 'pay' };
+const LAG_MS = 60_000;
 const confirm: Step = { do: 'confirm' };
 const LOOK_UP: Step = { do: 'look_up' };
 const FIND: Step = { do: 'find' };
@@ -21,6 +23,8 @@ describe('an error', () => {
     ['a lost connection: unknown', confirm, new StripeConnectionError(raw(0)), [postponed(true)]],
     ['an error of its own: unknown, under the same key', confirm, new StripeAPIError(raw(500)), [postponed(true)]],
     ['a repeated error of its own: unknown, and the key is spent', confirm, new StripeAPIError(raw(500, { headers: { 'idempotent-replayed': 'true' } })), [postponed(true, true)]],
+    ['a repeated error while paying at once: searched for when a search can show it', pay, new StripeAPIError(raw(500, { headers: { 'idempotent-replayed': 'true' } })), [{ ...postponed(true, true), pauseMs: LAG_MS }]],
+    ['a refusal to pay at once: nothing was made, an intent is made first', pay, new StripeInvalidRequestError(raw(400, { code: 'resource_missing' })), [postponed(false, true)]],
     ['a gateway\'s error: unknown, the key stays', refund, new StripeAPIError(raw(503)), [postponed(true)]],
     ['a read that failed: nothing new', LOOK_UP, new StripeAPIError(raw(500)), [postponed(false)]],
     ['the same key in flight: not done by this call', confirm, new StripeAPIError(raw(409, { code: 'idempotency_key_in_use' })), [postponed(false)]],
@@ -31,21 +35,21 @@ describe('an error', () => {
     ['a refused refund: known, and looked into', refund, new StripeInvalidRequestError(raw(400, { code: 'charge_disputed' })), [{ kind: 'refund_refused', refundId: 'r1' }, postponed(true, true)]],
     ['closing an intent that is gone: it is closed', CANCEL, new StripeInvalidRequestError(raw(404, { code: 'resource_missing' })), [{ kind: 'intent', id: 'pi_1', status: 'canceled' }]],
   ])('%s', (_promise, step, error, facts) => {
-    expect(factsOfError(error, step, account)).toMatchObject(facts);
+    expect(factsOfError(error, step, account, LAG_MS)).toMatchObject(facts);
   });
 
   test('a limit is kept to for as long as it says', () => {
-    expect(factsOfError(new StripeRateLimitError(raw(429, { headers: { 'retry-after': '7' } })), confirm, account)).toMatchObject([{ ...postponed(false), pauseMs: 7_000 }]);
+    expect(factsOfError(new StripeRateLimitError(raw(429, { headers: { 'retry-after': '7' } })), confirm, account, LAG_MS)).toMatchObject([{ ...postponed(false), pauseMs: 7_000 }]);
   });
 
   test('a decline carries the intent as it stands', () => {
     const intent = { id: 'pi_1', amount: 1_000, amount_received: 0, currency: 'eur', status: 'requires_payment_method', metadata: { order_id: 'ord_1' }, last_payment_error: { code: 'card_declined', message: 'no' } };
     const error = new StripeCardError(raw(402, { type: 'card_error', code: 'card_declined', payment_intent: intent }));
-    expect(factsOfError(error, confirm, account)).toMatchObject([{ kind: 'intent', status: 'open', attempt: 1, failure: { code: 'card_declined', message: 'no' } }]);
+    expect(factsOfError(error, confirm, account, LAG_MS)).toMatchObject([{ kind: 'intent', status: 'open', attempt: 1, failure: { code: 'card_declined', message: 'no' } }]);
   });
 
   test('of ours is not taken for one of the provider\'s', () => {
-    expect(() => factsOfError(new TypeError('a defect'), confirm, account)).toThrow('a defect');
+    expect(() => factsOfError(new TypeError('a defect'), confirm, account, LAG_MS)).toThrow('a defect');
   });
 });
 

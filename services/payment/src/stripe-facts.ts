@@ -57,21 +57,26 @@ export function disputeFact(dispute: Stripe.Dispute): DisputeFact {
 
 export const idOf = (reference: string | { id: string } | null | undefined): string => (typeof reference === 'string' ? reference : (reference?.id ?? ''));
 
-/** What a failed call tells: declined or refused (known), not done (to be made again), or unknown (to be looked at). */
-export function factsOfError(error: unknown, step: Step, { payment }: Account): Fact[] {
+/**
+ * What a failed call tells: declined or refused (known), not done (to be made again), or unknown (to be looked at).
+ * `searchLagMs`: how late a search may show what was made.
+ */
+export function factsOfError(error: unknown, step: Step, { payment }: Account, searchLagMs: number): Fact[] {
   const later = (unknown: boolean, pauseMs = 0, burnt = false): Fact[] => [{ kind: 'postponed', unknown, burnt, pauseMs }];
   if (errorInfo(error)?.reason === 'OVERLOADED') return later(payment.asking);
   if (!(error instanceof Stripe.errors.StripeError)) throw error;
   const reads = step.do === 'find' || step.do === 'look_up';
   const { statusCode = 0, payment_intent: intent, code } = error;
   const headers = error.headers ?? {};
+  // What may have been made and paid is searched for no sooner than it can be found.
+  const burnt = later(true, step.do === 'pay' ? searchLagMs : 0, true);
 
   // Not begun: too fast, the same key in flight, our own key wrong.
   if (statusCode === 429 || statusCode === 409) return later(payment.asking, 1_000 * (Number(headers['retry-after']) || 0));
   if (statusCode === 401 || (statusCode === 403 && !reads)) return later(payment.asking, REFUSED_PAUSE_MS / 10);
   // No answer, or an error of Stripe's own, which is stored under the key and from then on repeated: only such a repeat is sure to be over.
-  if (statusCode === 0 || statusCode >= 500) return later(reads ? payment.asking : true, 0, !reads && headers['idempotent-replayed'] === 'true');
-  if (error instanceof Stripe.errors.StripeIdempotencyError) return later(true, 0, true);
+  if (statusCode === 0 || statusCode >= 500) return !reads && headers['idempotent-replayed'] === 'true' ? burnt : later(reads ? payment.asking : true);
+  if (error instanceof Stripe.errors.StripeIdempotencyError) return burnt;
 
   if (step.do === 'find') return [{ kind: 'not_found' }];
   if (step.do === 'look_up') return later(false, REFUSED_PAUSE_MS);
@@ -79,11 +84,13 @@ export function factsOfError(error: unknown, step: Step, { payment }: Account): 
   const failure = { code: code ?? error.type, message: error.message };
   // The error carries the intent as it stands: declined, or in another state than we thought.
   if (intent) {
-    const fact = { failure, ...intentFact(intent, step.do === 'confirm' ? payment.attempts : undefined) };
+    const fact = { failure, ...intentFact(intent, step.do === 'pay' || step.do === 'confirm' ? payment.attempts : undefined) };
     // A bank is at it: it can't be closed now, and the same key would go on saying so when it can.
     return step.do === 'cancel' && fact.status === 'processing' ? [fact, ...later(true, 0, true)] : [fact];
   }
   if (step.do === 'cancel' && code === 'resource_missing') return [{ kind: 'intent', id: payment.providerPaymentId, clientSecret: '', status: 'canceled', orderId: payment.orderId, amount: payment.amount, currency: payment.currency, captured: 0n, actionUrl: '' }];
   if (step.do === 'cancel') return later(true, REFUSED_PAUSE_MS, true);
+  // Nothing was made. The buyer shall have an intent to pay with another method: made first, and then confirmed and refused.
+  if (step.do === 'pay') return later(false, 0, true);
   return [{ kind: 'refused', attempt: payment.attempts, failure }];
 }

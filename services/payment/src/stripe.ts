@@ -29,7 +29,7 @@ export type Provider = {
   close(): void;
 };
 
-export type StripeOptions = { STRIPE_SECRET_KEY: string; STRIPE_WEBHOOK_SECRET: string; STRIPE_API_BASE?: string | undefined; STRIPE_RETURN_URL?: string | undefined };
+export type StripeOptions = { STRIPE_SECRET_KEY: string; STRIPE_WEBHOOK_SECRET: string; STRIPE_API_BASE?: string | undefined; STRIPE_RETURN_URL?: string | undefined; STRIPE_SEARCH_LAG: number };
 
 export function createStripe(options: StripeOptions): Provider {
   const base = new URL(options.STRIPE_API_BASE ?? 'https://api.stripe.com');
@@ -46,7 +46,7 @@ export function createStripe(options: StripeOptions): Provider {
       try {
         return await take(stripe, bulkhead, step, account, options.STRIPE_RETURN_URL);
       } catch (error) {
-        return factsOfError(error, step, account);
+        return factsOfError(error, step, account, options.STRIPE_SEARCH_LAG);
       }
     },
     async knows(intentId) {
@@ -82,21 +82,25 @@ async function take(stripe: Stripe, bulkhead: Bulkhead, step: Step, account: Acc
   const { payment } = account;
   const { orderId, paymentId, providerPaymentId } = payment;
   const once = { idempotencyKey: idempotencyKey(step, payment) };
+  const confirming = { payment_method: payment.paymentMethod, ...(returnUrl && { return_url: returnUrl }) };
+  const create = (more: object) => bulkhead(() => stripe.paymentIntents.create({
+    amount: Number(payment.amount), currency: payment.currency.toLowerCase(), metadata: { order_id: orderId, payment_id: paymentId },
+    automatic_payment_methods: { enabled: true, allow_redirects: 'never' }, ...more,
+  }, once));
   switch (step.do) {
+    case 'pay':
+      return [intentFact(await create({ ...confirming, confirm: true }), payment.attempts)];
     case 'create':
-      return [intentFact(await bulkhead(() => stripe.paymentIntents.create({
-        amount: Number(payment.amount), currency: payment.currency.toLowerCase(), metadata: { order_id: orderId, payment_id: paymentId },
-        automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
-      }, once)))];
+      return [intentFact(await create({}))];
     case 'find': {
-      // The index behind the search may lag a minute; what it misses is an intent that nobody can have paid, because it was never stored.
+      // The index behind the search may lag a minute. What it misses is asked for again under its key, or can't have been paid because it was never stored.
       const query = `metadata['order_id']:'${orderId.replace(/[\\']/g, '\\$&')}'`;
       const { data } = await bulkhead(() => stripe.paymentIntents.search({ query, limit: 10 }));
       const found = data.find((intent) => intent.metadata['payment_id'] === paymentId && intent.status !== 'canceled');
       return found ? [intentFact(found)] : [{ kind: 'not_found' }];
     }
     case 'confirm':
-      return [intentFact(await bulkhead(() => stripe.paymentIntents.confirm(providerPaymentId, { payment_method: payment.paymentMethod, ...(returnUrl && { return_url: returnUrl }) }, once)), payment.attempts)];
+      return [intentFact(await bulkhead(() => stripe.paymentIntents.confirm(providerPaymentId, confirming, once)), payment.attempts)];
     case 'cancel':
       return [intentFact(await bulkhead(() => stripe.paymentIntents.cancel(providerPaymentId, {}, once)))];
     case 'look_up': {

@@ -6,6 +6,7 @@ import { type Database, sql } from '@millrace/chassis/db';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { trackProcess } from '../../../test/support/servers.ts';
 import { createAdvance } from '../src/advance-payment.ts';
+import { recordAttempt } from '../src/confirm-payment.ts';
 import { closePayments, openPayments } from '../src/open-payment.ts';
 import { openRefunds } from '../src/refund-payment.ts';
 import { type Item, settleHeld } from '../src/settle.ts';
@@ -17,7 +18,7 @@ let world: World;
 let provider: Provider;
 beforeAll(async () => {
   world = await openWorld({ run: false });
-  provider = createStripe(world.env);
+  provider = createStripe({ ...world.env, STRIPE_SEARCH_LAG: 0 });
 });
 afterAll(async () => {
   provider?.close();
@@ -27,10 +28,10 @@ afterAll(async () => {
 class Crash extends Error {}
 const POINTS = ['before the call', 'after the call', 'after it was stored'] as const;
 const log = createLog('test', 'silent');
-const order = (orderId: string) => ({ orderId, customerId: 'buyer', amount: 2_500n, currency: 'EUR', paymentMethod: 'pm_card_visa', dueTime: new Date(Date.now() + 3_600_000) });
+const order = (orderId: string, paymentMethod = 'pm_card_visa') => ({ orderId, customerId: 'buyer', amount: 2_500n, currency: 'EUR', paymentMethod, dueTime: new Date(Date.now() + 3_600_000) });
 
 /** Works on everything that is due; dies at a point of the k-th step, if told to. Answers the steps taken. */
-async function work(db: Database, crash?: { step: number; point: (typeof POINTS)[number] }): Promise<string[]> {
+async function work(db: Database, crash?: { step: number; point: (typeof POINTS)[number] }): Promise<{ steps: string[]; crashed: boolean }> {
   const steps: string[] = [];
   const die = (point: (typeof POINTS)[number]) => {
     if (crash?.step === steps.length && crash.point === point) throw new Crash(point);
@@ -48,38 +49,51 @@ async function work(db: Database, crash?: { step: number; point: (typeof POINTS)
     return facts;
   };
   const advance = createAdvance({ ...provider, perform }, store, log);
+  let crashed = false;
   try {
     for (let claimed = await claimDue(db, 10); claimed.length > 0; claimed = await claimDue(db, 10)) for (const held of claimed) await advance(held);
   } catch (error) {
     if (!(error instanceof Crash)) throw error;
+    crashed = true;
   }
-  return steps;
+  return { steps, crashed };
 }
 
 /** The dead worker's lease runs out. */
 const expireLeases = () => world.db.query(sql`UPDATE payment SET lease_until = now() - interval '1 second' WHERE lease_until IS NOT NULL`);
 
-for (const keysForgotten of [false, true]) {
-  for (const point of POINTS) {
-    test(`a crash ${point} costs nothing, whichever step it is${keysForgotten ? ', even a day later' : ''}`, async () => {
-      for (let step = 1; step <= 4; step += 1) { // create, confirm; a part's refund; the rest's
-        const orderId = `ord_${point.replaceAll(' ', '_')}_${step}_${keysForgotten}`;
-        await world.db.transaction((tx) => openPayments(tx, [order(orderId)], () => {}));
+/** The steps of a payment's life: paid at once, or an intent for the browser first; a part's refund; the rest's. */
+const WAYS = { 'at once': ['pay', 'refund', 'refund'], 'in the browser': ['create', 'confirm', 'refund', 'refund'] } as const;
+
+for (const way of Object.keys(WAYS) as (keyof typeof WAYS)[]) {
+  for (const keysForgotten of [false, true]) {
+    test.each(POINTS)(`a payment ${way}: a crash %s costs nothing, whichever step it is${keysForgotten ? ', even a day later' : ''}`, async (point) => {
+      for (let step = 1; step <= WAYS[way].length; step += 1) {
+        const orderId = `ord_${way}_${point}_${step}_${keysForgotten}`.replaceAll(' ', '_');
+        const taken: string[] = [];
         let crashes = 0;
-        const live = async (from: number) => {
-          crashes += (await work(world.db, { step: step - from, point })).length === step - from ? 1 : 0;
+        const live = async () => {
+          const { steps, crashed } = await work(world.db, { step: step - taken.length, point });
+          taken.push(...steps);
+          crashes += crashed ? 1 : 0;
           if (keysForgotten) await world.control('stripe/expire_keys', {});
           await expireLeases();
           await work(world.db);
         };
-        await live(0);
+        await world.db.transaction((tx) => openPayments(tx, [order(orderId, way === 'at once' ? 'pm_card_visa' : '')], () => {}));
+        await live();
+        if (way === 'in the browser') {
+          await world.db.transaction((tx) => recordAttempt(tx, orderId, 'pm_card_visa'));
+          await live();
+        }
         expect((await world.ledger(orderId)).map(({ type }) => type)).toEqual(['captured']);
         await world.db.transaction((tx) => openRefunds(tx, [{ orderId, refundId: `r_${orderId}`, amount: 1_000n, currency: 'EUR', reason: '' }], () => {}));
-        await live(2);
+        await live();
         await world.db.transaction((tx) => closePayments(tx, [order(orderId)], () => {}));
-        await live(3);
+        await live();
         expect((await world.ledger(orderId)).map(({ type, amount }) => [type, amount])).toEqual([['captured', 2_500], ['refunded', 1_000], ['refunded', 1_500]]);
         expect(await world.told(orderId)).toEqual(['2 succeeded', '3 refunded', '4 refunded']);
+        expect(taken).toEqual(WAYS[way]);
         expect(crashes).toBe(1);
         const [row] = await world.db.query(sql`SELECT state, captured, refunded, refund_pending, next_attempt_time, lease_until, asking FROM payment WHERE order_id = ${orderId}`);
         expect(row).toEqual({ state: 'SUCCEEDED', captured: 2_500n, refunded: 2_500n, refund_pending: 0n, next_attempt_time: null, lease_until: null, asking: false });

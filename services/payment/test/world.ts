@@ -69,7 +69,7 @@ export async function openWorld({ run = true, reconcileInterval = '1h' } = {}) {
   });
   const env = {
     PORT: '0', LOG_LEVEL: process.env['PAYMENT_TEST_LOG'] ?? 'silent', MILLRACE_JWKS: keys.jwks, MILLRACE_TOKEN: await keys.token('payment', 'service'), DATABASE_URL: database.url, NATS_URL: nats.url('payment'),
-    STRIPE_SECRET_KEY: 'sk_test_1', STRIPE_WEBHOOK_SECRET: SECRET, STRIPE_API_BASE: sandbox.url, RECONCILE_INTERVAL: reconcileInterval,
+    STRIPE_SECRET_KEY: 'sk_test_1', STRIPE_WEBHOOK_SECRET: SECRET, STRIPE_API_BASE: sandbox.url, RECONCILE_INTERVAL: reconcileInterval, STRIPE_SEARCH_LAG: '0ms',
   };
   const db = openDatabase(database.url, createLog('test', 'silent'));
   const say = await speaker(nats);
