@@ -4,9 +4,9 @@ import { randomUUID } from 'node:crypto';
 import { create } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ConnectRouter, HandlerContext, ServiceImpl } from '@connectrpc/connect';
-import { DeadLetterSchema, DeadLetterService, DeadLetterState, type DeadLetter, type ReplayDeadLetterRequest } from '@millrace/gen/millrace/ops/v1/dead_letter_pb.js';
-import { callerOf } from './auth.ts';
-import { sql, type Database, type Queryable } from './db.ts';
+import { DeadLetterSchema, DeadLetterService, DeadLetterState, type DeadLetter } from '@millrace/gen/millrace/ops/v1/dead_letter_pb.js';
+import { databaseAway } from './database-away.ts';
+import { sql, type Database, type Queryable, type Tx } from './db.ts';
 import { refuse } from './errors.ts';
 import { handleOnce, readEvent, type RawEvent, type Reaction } from './inbox.ts';
 import { SERVICE_HEADER, namedService } from './named-service.ts';
@@ -21,12 +21,11 @@ type Row = {
 
 /** Puts an event away. A message that comes back because its ack was lost finds itself here and changes nothing. */
 export async function buryEvent(db: Queryable, raw: RawEvent, cause: Error): Promise<void> {
-  const reason = cause.cause instanceof Error ? `${cause.message}: ${cause.cause.message}` : cause.message;
   const headers = Object.fromEntries(Object.entries(raw.headers).map(([name, value]) => [name, storable(value)]));
   await db.query(sql`
     INSERT INTO dead_letter (dead_letter_id, stream, subject, stream_sequence, event_id, event_type, deliveries, cause, stack, headers, body)
     VALUES (${randomUUID()}, ${raw.stream}, ${storable(raw.subject)}, ${raw.sequence}, ${storable(raw.headers['ce-id'] ?? '')}, ${storable(raw.headers['ce-type'] ?? '')},
-      ${raw.deliveries}, ${storable(reason)}, ${storable(cause.stack ?? '')}, ${JSON.stringify(headers)}, ${Buffer.from(raw.body)})
+      ${raw.deliveries}, ${storable(causeOf(cause))}, ${storable(cause.stack ?? '')}, ${JSON.stringify(headers)}, ${Buffer.from(raw.body)})
     ON CONFLICT (stream, stream_sequence) DO NOTHING`);
 }
 
@@ -82,7 +81,21 @@ export function createDeadLetters(service: string, db: Database, reactions: Read
 
     getDeadLetter: async (request) => ({ deadLetter: toProto(await load(db, request.deadLetterId), true) }),
 
-    replayDeadLetter: async (request, context) => ({ deadLetter: toProto(await replay(db, reactions, request, context), true) }),
+    /** Through the same inbox, in the same transaction; when it fails again, the letter stays open with the new cause. */
+    async replayDeadLetter(request, context) {
+      try {
+        return await once(DeadLetterService.method.replayDeadLetter, request, context, async (tx, caller) => {
+          const row = await lockOpen(tx, request.deadLetterId);
+          await handleAgain(tx, row, reactions);
+          await resolve(tx, row.dead_letter_id, DeadLetterState.REPLAYED, caller.subject, '');
+          return { deadLetter: toProto(await load(tx, row.dead_letter_id), true) };
+        });
+      } catch (error) {
+        // Refusals about the letter itself (none there, not open) are the caller's answer.
+        if (!(error instanceof FailedAgain)) throw error;
+        return { deadLetter: toProto(await noteCause(db, request.deadLetterId, error.cause), true) };
+      }
+    },
 
     discardDeadLetter: (request, context) =>
       once(DeadLetterService.method.discardDeadLetter, request, context, async (tx, caller) => {
@@ -93,24 +106,25 @@ export function createDeadLetters(service: string, db: Database, reactions: Read
   };
 }
 
-/** Through the same inbox, in the same transaction; when it fails again, the letter stays open with the new cause. */
-async function replay(db: Database, reactions: ReadonlyMap<string, Reaction>, request: ReplayDeadLetterRequest, context: HandlerContext): Promise<Row> {
+class FailedAgain extends Error {
+  declare readonly cause: Error;
+}
+
+async function handleAgain(tx: Tx, { stream, stream_sequence: sequence, subject, headers, body, deliveries }: Row, reactions: ReadonlyMap<string, Reaction>): Promise<void> {
   try {
-    return await db.transaction(async (tx) => {
-      const row = await lockOpen(tx, request.deadLetterId);
-      const raw = { stream: row.stream, sequence: row.stream_sequence, subject: row.subject, headers: row.headers, body: row.body, deliveries: row.deliveries };
-      await handleOnce(tx, [readEvent(raw, reactions)], reactions);
-      await resolve(tx, row.dead_letter_id, DeadLetterState.REPLAYED, callerOf(context).subject, '');
-      return load(tx, row.dead_letter_id);
-    });
+    await handleOnce(tx, [readEvent({ stream, sequence, subject, headers, body, deliveries }, reactions)], reactions);
   } catch (error) {
-    // Refusals about the letter itself (none there, not open) and outages are the caller's answer; anything else is the event's.
-    if ((error as { reason?: unknown }).reason !== undefined) throw error;
-    const { message, stack } = error as Error;
-    await db.query(sql`UPDATE dead_letter SET cause = ${storable(message)}, stack = ${storable(stack ?? '')} WHERE dead_letter_id = ${request.deadLetterId}::uuid AND state = ${DeadLetterState.OPEN}`);
-    return load(db, request.deadLetterId);
+    // An outage says nothing about the event.
+    throw databaseAway(error) ? error : new FailedAgain('the event failed again', { cause: error });
   }
 }
+
+async function noteCause(db: Database, id: string, error: Error): Promise<Row> {
+  await db.query(sql`UPDATE dead_letter SET cause = ${storable(causeOf(error))}, stack = ${storable(error.stack ?? '')} WHERE dead_letter_id::text = ${id.toLowerCase()} AND state = ${DeadLetterState.OPEN}`);
+  return load(db, id);
+}
+
+const causeOf = ({ message, cause }: Error): string => (cause instanceof Error ? `${message}: ${cause.message}` : message);
 
 async function load(db: Queryable, id: string): Promise<Row> {
   const [row] = await db.query<Row>(sql`SELECT * FROM dead_letter WHERE dead_letter_id::text = ${id.toLowerCase()}`);

@@ -2,7 +2,7 @@
 import { TEXT, UsageError, type Call } from './command.ts';
 
 /** The most that a page holds. */
-const PAGE = 500;
+export const PAGE = 500;
 const DEFAULT_ROWS = 50;
 
 export const PAGE_OPTIONS = { limit: TEXT, 'page-token': TEXT } as const;

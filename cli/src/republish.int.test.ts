@@ -68,8 +68,8 @@ async function publish(...skus: string[]): Promise<void> {
 const inStream = () =>
   asSetup(async (manager) => {
     const skus: string[] = [];
-    const { messages, first_seq: first, last_seq: last } = (await manager.streams.info('PRODUCTS')).state;
-    for (let seq = first; seq <= (messages > 0 ? last : -1); seq += 1) {
+    const { first_seq: first, last_seq: last } = (await manager.streams.info('PRODUCTS')).state;
+    for (let seq = Math.max(first, 1); seq <= last; seq += 1) {
       const message = await manager.streams.getMessage('PRODUCTS', { seq });
       if (message) skus.push(message.json<{ sku: string }>().sku);
     }
