@@ -1,5 +1,5 @@
 // `npm run chaos`: breaks a running Millrace on purpose, audits it, and says what held.
-import { rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { mayMount } from './disk.ts';
 import { EXPERIMENTS } from './experiments.ts';
 import type { Experiment } from './experiment.ts';
@@ -28,14 +28,17 @@ async function main(args: string[]): Promise<number> {
     say(USAGE);
     return 0;
   }
-  const { results, sabotages } = merged(options.merge);
+  const earlier = options.resume && existsSync(options.json ?? '') ? [options.json as string] : options.merge;
+  const { results: all, sabotages } = merged(earlier);
+  // A run that failed by itself tells nothing, and is made again.
+  const results = options.resume ? all.filter(({ error }) => error === undefined) : all;
   const write = (): void => {
     if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify({ results, sabotages }, null, 2)}\n`);
     if (options.markdown !== undefined) writeFileSync(options.markdown, markdown(results, sabotages));
   };
   write();
   if (options.merge.length === 0) {
-    await runAll(options, (result) => {
+    await runAll(options, jobsOf(options, results), (result) => {
       results.push(result);
       say(line(result));
       write();
@@ -53,21 +56,28 @@ async function main(args: string[]): Promise<number> {
 type Job = { experiment: Experiment; seed: string };
 
 // Seeds in the outer loop: a run cut short has seen every experiment. Experiments with the same environment follow each other.
-async function runAll({ experiments, seeds, form, parallel }: Options, done: (result: Result) => void): Promise<void> {
+function jobsOf({ experiments, seeds, form }: Options, earlier: readonly Result[]): Job[] {
   const [possible, others] = [experiments.filter(isPossible), experiments.filter((one) => !isPossible(one))];
   if (others.length > 0) say(`left out, as they need root: ${others.map(({ id }) => id).join(', ')}`);
   const alike = [...Map.groupBy(possible, environmentOf).values()];
-  const jobs: Job[] = alike.flatMap((some) => seeds.flatMap((seed) => some.map((experiment) => ({ experiment, seed }))));
-  const queue = jobs.values();
-  const lanes = await Promise.allSettled(Array.from({ length: Math.min(parallel, jobs.length) }, async () => runJobs(queue, form, done)));
+  const known = new Set(earlier.map(({ experiment, seed, form: had }) => `${experiment} ${seed} ${had}`));
+  return alike.flatMap((some) => seeds.flatMap((seed) => some.map((experiment) => ({ experiment, seed })))).filter(({ experiment, seed }) => !known.has(`${experiment.id} ${seed} ${form}`));
+}
+
+async function runAll({ form, parallel, minutes }: Options, jobs: readonly Job[], done: (result: Result) => void): Promise<void> {
+  const queue = [...jobs];
+  const end = performance.now() + minutes * 60_000;
+  const next = (): Job | undefined => (performance.now() > end ? undefined : queue.shift());
+  const lanes = await Promise.allSettled(Array.from({ length: Math.min(parallel, jobs.length) }, async () => runJobs(next, form, done)));
   for (const lane of lanes) if (lane.status === 'rejected') throw lane.reason;
 }
 
 // One system serves until it is broken or another environment is wanted.
-async function runJobs(jobs: Iterable<Job>, form: Form, done: (result: Result) => void): Promise<void> {
+async function runJobs(next: () => Job | undefined, form: Form, done: (result: Result) => void): Promise<void> {
   let running: { system: System; environment: string; journals: Journal[] } | undefined;
   try {
-    for (const { experiment, seed } of jobs) {
+    for (let job = next(); job; job = next()) {
+      const { experiment, seed } = job;
       const environment = environmentOf(experiment);
       if (running && running.environment !== environment) {
         await stop(running.system);
@@ -77,8 +87,9 @@ async function runJobs(jobs: Iterable<Job>, form: Form, done: (result: Result) =
       const result = await runExperiment(running.system, experiment, running.journals, { seed, form, say });
       done(result);
       if (result.error === undefined && result.violations === 0) continue;
-      say(`    its home: ${running.system.home}${process.env['CHAOS_KEEP'] === undefined ? ' (CHAOS_KEEP=1 keeps it)' : ''}`);
-      await stop(running.system);
+      const keep = process.env['CHAOS_KEEP'] !== undefined;
+      say(`    its home ${keep ? 'stays' : 'goes, unless CHAOS_KEEP=1 is set'}: ${running.system.home}`);
+      await stop(running.system, keep);
       running = undefined;
     }
   } finally {
@@ -100,8 +111,8 @@ async function start({ env = {}, disk }: Experiment, root?: string): Promise<Sys
   return system;
 }
 
-async function stop(system: System): Promise<void> {
-  await system.stop();
+async function stop(system: System, keepHome = false): Promise<void> {
+  await system.stop(keepHome);
   up.delete(system);
 }
 
@@ -130,7 +141,7 @@ async function runSabotage(sabotage: Sabotage, { seeds, form }: Options): Promis
 
 async function stopped(): Promise<void> {
   say('stopping …');
-  await Promise.all([...up].map(stop));
+  await Promise.all([...up].map(async (system) => stop(system)));
   process.exit(130);
 }
 

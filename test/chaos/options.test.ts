@@ -22,6 +22,11 @@ test('the form is full unless said otherwise, and can only be one', () => {
   expect(() => readOptions(['--short', '--brief'])).toThrow('--brief or --short, not both');
 });
 
+test('only a file of results can be gone on with', () => {
+  expect(() => readOptions(['--resume'])).toThrow('--resume needs the --json FILE');
+  expect(readOptions(['--resume', '--json', 'r.json', '--minutes', '5'])).toMatchObject({ resume: true, json: 'r.json', minutes: 5 });
+});
+
 test('without names all experiments run and no sabotage', () => {
   expect(readOptions([])).toMatchObject({ experiments: EXPERIMENTS, sabotages: [], seeds: ['1'] });
 });

@@ -13,6 +13,10 @@ export type Options = {
   parallel: number;
   /** Files of earlier results to make one report of; then nothing runs. */
   merge: string[];
+  /** No run begins after so many minutes. */
+  minutes: number;
+  /** Runs whose results the file of results holds already are not repeated. */
+  resume: boolean;
   json: string | undefined;
   markdown: string | undefined;
 };
@@ -21,6 +25,7 @@ const MAX_SEEDS = 1_000;
 const MAX_SEED = 4_294_967_295;
 /** Each system takes 1.5 GB and a dozen processes. */
 const MAX_PARALLEL = 16;
+const MAX_MINUTES = 10_000;
 
 export const USAGE = `npm run chaos -- [flags]     breaks a running Millrace on purpose, and audits it
   --experiment E1,E6     which (default: all)
@@ -32,6 +37,8 @@ export const USAGE = `npm run chaos -- [flags]     breaks a running Millrace on 
   --parallel N           systems side by side (default 1, at most ${MAX_PARALLEL})
   --json FILE            all results
   --markdown FILE        the tables
+  --minutes N            begins no run after so long (default and at most ${MAX_MINUTES})
+  --resume               goes on where --json FILE stopped: its results stay, and what it holds is not run again
   --merge FILE,…         runs nothing: one report of earlier results; of two runs of one experiment, seed and form the later file's counts
 MILLRACE_PORT_BASE is where free ports are looked for, from there on.
 experiments:
@@ -46,11 +53,12 @@ export function readOptions(args: string[]): Options | 'help' {
     options: {
       experiment: { type: 'string' }, seed: { type: 'string', default: '1' }, seeds: { type: 'string', default: '1' }, sabotage: { type: 'string' },
       brief: { type: 'boolean', default: false }, short: { type: 'boolean', default: false }, parallel: { type: 'string', default: '1' },
-      json: { type: 'string' }, markdown: { type: 'string' }, merge: { type: 'string' }, help: { type: 'boolean', short: 'h', default: false },
+      json: { type: 'string' }, markdown: { type: 'string' }, merge: { type: 'string' }, minutes: { type: 'string', default: String(MAX_MINUTES) }, resume: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false },
     },
   });
   if (values.help) return 'help';
   if (values.brief && values.short) throw new Error('--brief or --short, not both');
+  if (values.resume && values.json === undefined) throw new Error('--resume needs the --json FILE to go on with');
   const first = whole('--seed', values.seed, 0, MAX_SEED);
   const many = whole('--seeds', values.seeds, 1, MAX_SEEDS);
   const sabotages = choose('sabotage', values.sabotage, SABOTAGES, ({ name }) => name);
@@ -61,6 +69,8 @@ export function readOptions(args: string[]): Options | 'help' {
     form: values.brief ? 'brief' : values.short ? 'short' : 'full',
     parallel: whole('--parallel', values.parallel, 1, MAX_PARALLEL),
     merge: values.merge?.split(',') ?? [],
+    minutes: whole('--minutes', values.minutes, 1, MAX_MINUTES),
+    resume: values.resume,
     json: values.json,
     markdown: values.markdown,
   };

@@ -17,7 +17,7 @@ invariants over the five databases, the streams and the provider's records. A fa
 \`--seeds 20\` repeats all that with 20 seeds, \`--parallel 4\` does so on four systems side by side. Three forms make the same faults: \`--brief\` for many
 seeds, \`--short\` to see the way back to normal as well, and without either faults last as long as they are meant to. \`--sabotage all\` runs builds that
 are broken on purpose and must be caught. \`--json FILE\` keeps the results, \`--merge FILE,… --markdown docs/chaos.md\` wrote this page out of several of them.
-\`CHAOS_KEEP=1\` keeps the homes, with all logs. What runs with every change is \`test/journey/chaos.int.test.ts\`.
+\`CHAOS_KEEP=1\` keeps the home of a run that failed, with all logs. What runs with every change is \`test/journey/chaos.int.test.ts\`.
 
 How to read the tables: the count of the fault, then what became of the calls (an unknown outcome is one that the buyer had to ask about again); violations
 as \`0 of n\`, over all seeds; how long orders took to where they stay, from the healing or the order, if later; when nothing moved any more; acknowledged

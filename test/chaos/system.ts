@@ -47,7 +47,7 @@ export type System = {
   /** Everything through: proxies, and the sandbox's faults. */
   heal(): Promise<void>;
   control(what: string, body?: object): Promise<Record<string, unknown>>;
-  stop(): Promise<void>;
+  stop(keepHome?: boolean): Promise<void>;
 };
 
 export type SystemOptions = { env?: Record<string, string>; disk?: DiskKind; root?: string; home?: string; onSpawn?: (pid: number | undefined) => void };
@@ -157,12 +157,12 @@ export async function startSystem({ env = {}, disk: kind, root = ROOT, home = ne
       for (const proxy of started) proxy.set({ kind: 'none' });
       await until('the sandbox forgets its faults', BACK_MS, () => control('reset', {}));
     },
-    async stop() {
+    async stop(keepHome = false) {
       await stopLauncher(launcher, exited);
       await Promise.all(started.map(async (proxy) => proxy.close()));
       await disk?.unmount();
       given.delete(portBase);
-      if (home.startsWith(tmpdir()) && process.env['CHAOS_KEEP'] === undefined) rmSync(home, { recursive: true, force: true });
+      if (home.startsWith(tmpdir()) && !keepHome) rmSync(home, { recursive: true, force: true });
     },
   };
 }

@@ -29,6 +29,10 @@ const TWIN_READY_MS = 60_000;
 const ALONE = { CHAOS_FORGED_EVENTS: '1' };
 const ORDER_PLACED = 'millrace.order.v1.OrderPlaced';
 
+const NO_UUID = 'no-uuid';
+/** What the audit takes such an id for. */
+const SEEN_AS = '00000000-0000-0000-0000-000000000000';
+
 /** Ids of what this process has published in others' names. */
 const FORGED = new Set<string>();
 
@@ -42,7 +46,7 @@ async function publish(system: System, as: 'order' | 'payment', events: Strange[
     const js = jetstream(connection);
     const ids: string[] = [];
     for (const { subject, body, type, id = randomUUID(), version = 1 } of events) {
-      FORGED.add(id);
+      FORGED.add(id === NO_UUID ? SEEN_AS : id);
       ids.push(id);
       const h = headers();
       for (const [name, value] of Object.entries({ 'Nats-Msg-Id': randomUUID(), 'ce-specversion': '1.0', 'ce-id': id, 'ce-type': type, 'ce-source': `/millrace/${as}`, 'ce-subject': subject, 'ce-time': new Date().toISOString(), 'content-type': 'application/json', 'millrace-version': String(version) })) h.set(name, value);
@@ -90,7 +94,7 @@ export const E24: Experiment = {
         { subject, body: '{"order_id": ', type: ORDER_PLACED },
         { subject, body: '\u0000\u0001\u0002', type: ORDER_PLACED },
         { subject, body: '{"orderId": {"not": "a string"}}', type: ORDER_PLACED },
-        { subject, body: '{}', type: ORDER_PLACED, id: 'no-uuid' },
+        { subject, body: '{}', type: ORDER_PLACED, id: NO_UUID },
       ]);
     });
     for (const event of bad) {
