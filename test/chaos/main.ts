@@ -10,7 +10,9 @@ import { readOptions, USAGE, type Options } from './options.ts';
 import { line, markdown, passed, type SabotageResult } from './report.ts';
 import { runExperiment, type Result } from './run.ts';
 import { sabotagedCopy, type Sabotage } from './sabotages.ts';
-import { startSystem, type System } from './system.ts';
+import { startSystem, type System, type SystemOptions } from './system.ts';
+
+const START_TRIES = 3;
 
 /** What runs now, to be taken down when somebody stops us. */
 const up = new Set<System>();
@@ -104,11 +106,23 @@ let lastStart: Promise<unknown> = Promise.resolve();
 
 async function start({ env = {}, disk }: Experiment, root?: string): Promise<System> {
   // One at a time: ten processes that all start at once are late on a busy machine.
-  const starting = lastStart.then(async () => startSystem({ env, ...(disk && { disk }), ...(root !== undefined && { root }) }));
+  const starting = lastStart.then(async () => startAgain({ env, ...(disk && { disk }), ...(root !== undefined && { root }) }));
   lastStart = starting.catch(() => {});
   const system = await starting;
   up.add(system);
   return system;
+}
+
+// A start that was too slow is no result; one that never succeeds is the end of the run.
+async function startAgain(options: SystemOptions): Promise<System> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await startSystem(options);
+    } catch (error) {
+      if (tries >= START_TRIES) throw error;
+      say(`starting once more: ${(error as Error).message}`);
+    }
+  }
 }
 
 async function stop(system: System, keepHome = false): Promise<void> {

@@ -78,8 +78,7 @@ export async function startSystem({ env = {}, disk: kind, root = ROOT, home = ne
     await until('the launcher is ready', READY_MS, () => output.includes('Millrace is ready') || launcher.exitCode !== null);
     if (launcher.exitCode !== null) throw new Error(`the launcher ended with ${launcher.exitCode}:\n${output}`);
   } catch (error) {
-    await stopLauncher(launcher, exited);
-    await disk?.unmount();
+    await takeDown(false);
     throw error;
   }
 
@@ -157,14 +156,16 @@ export async function startSystem({ env = {}, disk: kind, root = ROOT, home = ne
       for (const proxy of started) proxy.set({ kind: 'none' });
       await until('the sandbox forgets its faults', BACK_MS, () => control('reset', {}));
     },
-    async stop(keepHome = false) {
-      await stopLauncher(launcher, exited);
-      await Promise.all(started.map(async (proxy) => proxy.close()));
-      await disk?.unmount();
-      given.delete(portBase);
-      if (home.startsWith(tmpdir()) && !keepHome) rmSync(home, { recursive: true, force: true });
-    },
+    stop: async (keepHome = false) => takeDown(keepHome),
   };
+
+  async function takeDown(keepHome: boolean): Promise<void> {
+    await stopLauncher(launcher, exited);
+    await Promise.all(started.map(async (proxy) => proxy.close()));
+    await disk?.unmount();
+    given.delete(portBase);
+    if (home.startsWith(tmpdir()) && !keepHome) rmSync(home, { recursive: true, force: true });
+  }
 }
 
 async function stopLauncher(launcher: ChildProcess, exited: Promise<void>): Promise<void> {
