@@ -40,15 +40,18 @@ async function main(args: string[]): Promise<number> {
   };
   write();
   if (options.merge.length === 0) {
-    await runAll(options, jobsOf(options, results), (result) => {
+    const done = (result: Result): void => {
       results.push(result);
       say(line(result));
       write();
+    };
+    await inLanes(options, jobsOf(options, results), async (next) => runJobs(next, options.form, done));
+    await inLanes(options, options.sabotages, async (next) => {
+      for (let sabotage = next(); sabotage; sabotage = next()) {
+        sabotages.push(await runSabotage(sabotage, options));
+        write();
+      }
     });
-    for (const sabotage of options.sabotages) {
-      sabotages.push(await runSabotage(sabotage, options));
-      write();
-    }
   }
   const held = passed(results, sabotages);
   say(held ? 'all held' : 'NOT all held');
@@ -66,12 +69,12 @@ function jobsOf({ experiments, seeds, form }: Options, earlier: readonly Result[
   return alike.flatMap((some) => seeds.flatMap((seed) => some.map((experiment) => ({ experiment, seed })))).filter(({ experiment, seed }) => !known.has(`${experiment.id} ${seed} ${form}`));
 }
 
-async function runAll({ form, parallel, minutes }: Options, jobs: readonly Job[], done: (result: Result) => void): Promise<void> {
-  const queue = [...jobs];
+async function inLanes<T>({ parallel, minutes }: Options, work: readonly T[], lane: (next: () => T | undefined) => Promise<void>): Promise<void> {
+  const queue = [...work];
   const end = performance.now() + minutes * 60_000;
-  const next = (): Job | undefined => (performance.now() > end ? undefined : queue.shift());
-  const lanes = await Promise.allSettled(Array.from({ length: Math.min(parallel, jobs.length) }, async () => runJobs(next, form, done)));
-  for (const lane of lanes) if (lane.status === 'rejected') throw lane.reason;
+  const next = (): T | undefined => (performance.now() > end ? undefined : queue.shift());
+  const lanes = await Promise.allSettled(Array.from({ length: Math.min(parallel, work.length) }, async () => lane(next)));
+  for (const one of lanes) if (one.status === 'rejected') throw one.reason;
 }
 
 // One system serves until it is broken or another environment is wanted.
