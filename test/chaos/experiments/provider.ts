@@ -121,9 +121,9 @@ export const E19: Experiment = {
     // Still without webhooks: what the provider has captured must come to be known here.
     await until('the poller finds every capture', POLL_LIMIT_MS, async () => {
       const mine = new Set(journal.entries().map(({ order_id }) => order_id));
-      const captured = (await ledger(system, 'stripe')).filter(({ type, order_id }) => type === 'captured' && mine.has(order_id));
-      const known = await count(system, 'payment', 'payment WHERE captured > 0 AND order_id = ANY($1)', [captured.map(({ order_id }) => order_id)]);
-      return known >= captured.length && captured.length > 0;
+      const captured = new Set((await ledger(system, 'stripe')).filter(({ type, order_id }) => type === 'captured' && mine.has(order_id)).map(({ order_id }) => order_id));
+      const known = await count(system, 'payment', 'payment WHERE captured > 0 AND order_id = ANY($1)', [[...captured]]);
+      return captured.size > 0 && known === captured.size;
     });
     return { count: dropped, what: 'webhooks that never came' };
   },
