@@ -49,6 +49,8 @@ export type Experiment = {
   run(context: Context): Promise<Proof>;
   /** What else must hold after all has settled. */
   check?(context: Context): Promise<Broken[]>;
+  /** Invariants that it computes itself, with how much was looked at. */
+  rows?(context: Context): Promise<AuditRow[]>;
   /** Takes out of the audit's answer what the experiment itself has put into the streams. */
   judge?(row: AuditRow): AuditRow;
   /** Dead letters that the experiment itself has caused are its to resolve before the audit. */

@@ -1,5 +1,6 @@
 // All experiments, in the order of the report.
 import type { Experiment } from './experiment.ts';
+import { A6 } from './experiments/access.ts';
 import { A1, A2, A3, A4 } from './experiments/attacks.ts';
 import { E24, E25, E26, E34 } from './experiments/events.ts';
 import { E1, E2, E4, E5, E6, E7 } from './experiments/kills.ts';
@@ -8,5 +9,7 @@ import { E37 } from './experiments/overload.ts';
 import { E12, E13, E14, E17, E18, E19 } from './experiments/provider.ts';
 import { E27, E28 } from './experiments/stock.ts';
 import { E8, E10 } from './experiments/storage.ts';
+import { A7 } from './experiments/tokens.ts';
+import { A8 } from './experiments/webhooks.ts';
 
-export const EXPERIMENTS: readonly Experiment[] = [E1, E2, E4, E5, E6, E7, E8, E10, E12, E13, E14, E17, E18, E19, E24, E25, E26, E27, E28, E30, E32, E34, E35, E37, A1, A2, A3, A4];
+export const EXPERIMENTS: readonly Experiment[] = [E1, E2, E4, E5, E6, E7, E8, E10, E12, E13, E14, E17, E18, E19, E24, E25, E26, E27, E28, E30, E32, E34, E35, E37, A1, A2, A3, A4, A6, A7, A8];

@@ -84,7 +84,7 @@ export async function runExperiment(system: System, experiment: Experiment, jour
     await experiment.tidy?.(context);
     result.settleMs = await settleTimes(system, journal, healed);
     const rows = await auditSystem(system, journals.flatMap((one) => one.entries()));
-    result.audit.push(...rows.map((row) => experiment.judge?.(row) ?? row));
+    result.audit.push(...rows.map((row) => experiment.judge?.(row) ?? row), ...((await experiment.rows?.(context)) ?? []));
     tell([...(await repeatAnswers(context)), ...(await uncaughtErrors(system)), ...((await experiment.check?.(context)) ?? [])]);
   } catch (error) {
     result.error = (error as Error).stack ?? String(error);

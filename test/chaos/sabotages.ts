@@ -60,6 +60,30 @@ export const SABOTAGES: readonly Sabotage[] = [
     patches: [{ file: 'local/src/nats.ts', from: "durable ? ', sync_interval: always' : ''", to: "durable ? '' : ''" }],
     experiments: ['E8'],
   },
+  {
+    name: 'no-owner-check',
+    title: 'an order is shown to whoever knows its id',
+    patches: [{ file: 'services/order/src/access.ts', from: "if (order === undefined || (caller.role === 'buyer' && order.customer.customerId !== caller.subject)) {", to: 'if (order === undefined) {' }],
+    experiments: ['A6'],
+  },
+  {
+    name: 'no-role-check',
+    title: 'a token of any role may call everything',
+    patches: [{ file: 'chassis/src/access.ts', from: 'if (!roles.includes(caller.role)) throw', to: 'if (roles.length === 0) throw' }],
+    experiments: ['A6'],
+  },
+  {
+    name: 'unsigned-tokens',
+    title: 'what a token says is believed, signature or not',
+    patches: [{ file: 'chassis/src/auth.ts', from: 'const { payload } = await jwtVerify(token, keys, ', to: "const { payload } = { payload: JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) }; if (keys === undefined) await jwtVerify(token, keys, " }],
+    experiments: ['A7'],
+  },
+  {
+    name: 'unsigned-webhooks',
+    title: 'what a webhook says is believed, signature or not',
+    patches: [{ file: 'services/payment/src/stripe.ts', from: 'const event = stripe.webhooks.constructEvent(Buffer.from(body), signature, options.STRIPE_WEBHOOK_SECRET, MAX_WEBHOOK_SKEW_S);', to: 'const event = JSON.parse(Buffer.from(body).toString()); void MAX_WEBHOOK_SKEW_S;' }],
+    experiments: ['A8'],
+  },
 ];
 
 const ROOT = path.resolve(import.meta.dirname, '../..');

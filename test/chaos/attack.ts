@@ -1,0 +1,74 @@
+// Somebody who means no good, while buyers go on buying: what every attack must leave alone is computed around it.
+import type { AuditRow } from './audit.ts';
+import type { Context, Experiment } from './experiment.ts';
+import { callCounts, served, withinBudget } from './good-traffic.ts';
+import { changes, stateOf } from './state.ts';
+import { settle } from './settle.ts';
+import { type Tally, tally } from './tally.ts';
+import { survived, vitalsOf } from './vitals.ts';
+import { pause } from './wait.ts';
+
+export type Attack = Pick<Experiment, 'id' | 'title' | 'env' | 'stock' | 'judge' | 'tidy'> & {
+  /** What it is aimed at; made before the buyers come. */
+  prepare?: (context: Context) => Promise<void>;
+  /** One round of it; tells every try and what became of it. */
+  round: (context: Context, tries: Tally) => Promise<void>;
+  /** What `round` tries, for the report: "calls that must be refused". */
+  tries: string;
+  /** It must leave nothing behind: a last round is made in silence, between two looks at everything there is. */
+  changesNothing?: boolean;
+  /** But for these tables. */
+  mayChange?: readonly string[];
+  /** Looked at when all has settled. */
+  after?: (context: Context, tries: Tally) => Promise<void>;
+};
+
+const PER_SECOND = 12;
+/** The first calls open connections and warm everything up. */
+const WARM_UP_MS = 1_500;
+const CALM_MS = { short: 4_000, full: 15_000 };
+const ATTACK_MS = { short: 6_000, full: 60_000 };
+const SETTLE_LIMIT_MS = 120_000;
+
+export function attack({ prepare, round, tries: what, changesNothing = false, mayChange = [], after, ...rest }: Attack): Experiment {
+  const found = new WeakMap<Context, { rows: AuditRow[]; tries: Tally; survivors: () => Promise<AuditRow> }>();
+  return {
+    ...rest,
+    perSecond: 0,
+    async run(context) {
+      const { system, load, journal, skus, short } = context;
+      const tries = tally('I17');
+      await prepare?.(context);
+      load.start({ perSecond: PER_SECOND, skus });
+      await pause(WARM_UP_MS);
+      const counts = await callCounts(system);
+      const calmFrom = Date.now();
+      await pause(short ? CALM_MS.short : CALM_MS.full);
+      const vitals = await vitalsOf(system);
+      const from = Date.now();
+      const until = from + (short ? ATTACK_MS.short : ATTACK_MS.full);
+      do await round(context, tries); while (Date.now() < until);
+      const to = Date.now();
+      await load.stop();
+      const rows = [served(journal, { from: calmFrom, to: from }, { from, to }), withinBudget(counts, await callCounts(system))];
+      if (changesNothing) rows.push(await silentRound(context, mayChange, async () => round(context, tries)));
+      found.set(context, { rows, tries, survivors: async () => survived(system, vitals) });
+      return { count: tries.checked(), what };
+    },
+    async rows(context) {
+      const known = found.get(context);
+      if (!known) return [];
+      await after?.(context, known.tries);
+      return [...known.rows, known.tries.row(), await known.survivors()];
+    },
+  };
+}
+
+async function silentRound({ system }: Context, mayChange: readonly string[], round: () => Promise<void>): Promise<AuditRow> {
+  await settle(system, SETTLE_LIMIT_MS);
+  const before = await stateOf(system);
+  await round();
+  await settle(system, SETTLE_LIMIT_MS);
+  const changed = changes(before, await stateOf(system)).filter((what) => !mayChange.includes(what));
+  return { invariant: 'I17', checked: before.size, violations: changed.length, first: changed.map((what) => ({ what, problem: 'was changed by what must be refused' })) };
+}
