@@ -71,19 +71,21 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
   }
 }
 
-/** Makes a role with this password that owns this database and may enter no other. Repeats harmlessly. */
-export async function ensureDatabase(adminUrl: string, database: string, role: string, password: string): Promise<void> {
+/** Makes a role with this password that may enter this database and no other; `owner`, if it is another, has no login. Repeats harmlessly. */
+export async function ensureDatabase(adminUrl: string, database: string, role: string, password: string, owner = role): Promise<void> {
   const client = new Client({ connectionString: adminUrl });
   client.on('error', () => {}); // the query in hand fails with it
   await client.connect();
   try {
     await client.query('SELECT pg_advisory_lock(1)'); // rights on shared databases can't be changed by two at once; goes with the connection
-    const [db, owner] = [escapeIdentifier(database), escapeIdentifier(role)];
-    const known = await client.query('SELECT FROM pg_roles WHERE rolname = $1', [role]);
-    await client.query(`${known.rowCount ? 'ALTER' : 'CREATE'} ROLE ${owner} LOGIN PASSWORD ${escapeLiteral(password)}`);
+    const [db, user, possessor] = [database, role, owner].map(escapeIdentifier);
+    const exists = async (name: string): Promise<boolean> => (await client.query('SELECT FROM pg_roles WHERE rolname = $1', [name])).rowCount === 1;
+    await client.query(`${(await exists(role)) ? 'ALTER' : 'CREATE'} ROLE ${user} LOGIN PASSWORD ${escapeLiteral(password)}`);
+    if (!(await exists(owner))) await client.query(`CREATE ROLE ${possessor} NOLOGIN`);
     const there = await client.query('SELECT FROM pg_database WHERE datname = $1', [database]);
-    if (!there.rowCount) await client.query(`CREATE DATABASE ${db} OWNER ${owner}`);
+    await client.query(there.rowCount ? `ALTER DATABASE ${db} OWNER TO ${possessor}` : `CREATE DATABASE ${db} OWNER ${possessor}`);
     await client.query(`REVOKE ALL ON DATABASE ${db} FROM PUBLIC`);
+    await client.query(`GRANT CONNECT ON DATABASE ${db} TO ${user}`);
     await client.query('REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC');
   } finally {
     await client.end();
