@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { scrub } from './scrub.ts';
+import { hideCards, scrub } from './scrub.ts';
 
 it.each([
   ['no such customer ann.lee+x@mail.example.com', 'no such customer [email]'],
@@ -16,6 +16,10 @@ it.each([
 
 it.each(['order 018f3a1b-7c2d-7e11-9a55-0242ac120002 is late', '20260101123456 migrated', 'sku AB_12 @ 3 units', '1700000000000 ms'])('leaves "%s" alone', (text) => {
   expect(scrub(text)).toBe(text);
+});
+
+it('takes card numbers alone out of what people type', () => {
+  expect(hideCards('Ann <ann@example.com>, 3782-822463-10005, or 4242424242424242')).toBe('Ann <ann@example.com>, [card], or [card]');
 });
 
 it('takes no longer for hostile text than for any other', () => {

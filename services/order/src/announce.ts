@@ -1,6 +1,7 @@
 // What order itself says: for every step of an order its event and its line in the timeline.
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { event, type OutgoingEvent } from '@millrace/chassis/outbox';
+import { hideCards } from '@millrace/chassis/scrub';
 import {
   OrderCancelledSchema, OrderConfirmedSchema, OrderFulfilledSchema, OrderPlacedSchema, OrderRefundRequestedSchema,
 } from '@millrace/gen/millrace/order/v1/events_pb.js';
@@ -25,12 +26,12 @@ export function moved(before: Order, after: Order, actor: string): Announcement[
     case 'CONFIRMED':
       return [announcement(after, event(OrderConfirmedSchema, { ...about(after), total }), 'orders.confirmed', 'Confirmed: it is paid', actor)];
     case 'CANCELLED': {
-      const said = event(OrderCancelledSchema, { ...about(after), total, cause: CancelCause[after.cancelCause || 'UNSPECIFIED'], reason: after.cancelReason });
+      const said = event(OrderCancelledSchema, { ...about(after), total, cause: CancelCause[after.cancelCause || 'UNSPECIFIED'], reason: hideCards(after.cancelReason) });
       return [announcement(after, said, 'orders.cancelled', `Cancelled: ${after.cancelReason}`, actor, { cause: after.cancelCause })];
     }
     case 'FULFILLED': {
       const { carrier, trackingNumber } = after;
-      const said = event(OrderFulfilledSchema, { ...about(after), carrier, trackingNumber });
+      const said = event(OrderFulfilledSchema, { ...about(after), carrier: hideCards(carrier), trackingNumber });
       return [announcement(after, said, 'orders.fulfilled', carrier ? `Shipped with ${carrier}` : 'Shipped', actor, { carrier, tracking_number: trackingNumber })];
     }
     case 'PENDING_PAYMENT':
@@ -42,14 +43,15 @@ export function moved(before: Order, after: Order, actor: string): Announcement[
 
 export function refundRequested(order: Order, refund: Refund, restock: Quantity[], reason: string, actor: string): Announcement {
   const said = event(OrderRefundRequestedSchema, {
-    orderId: order.orderId, version: order.version, refundId: refund.refundId, amount: money(refund.amount, order.currency), reason, restockLines: restock, actor,
+    orderId: order.orderId, version: order.version, refundId: refund.refundId, amount: money(refund.amount, order.currency), reason: hideCards(reason), restockLines: restock, actor,
   });
   const detail = { refund_id: refund.refundId, amount: `${refund.amount}`, currency: order.currency, reason, restocked: restock.map((line) => `${line.quantity} × ${line.sku}`).join(', ') };
   return announcement(order, said, 'orders.refund_requested', `Refund of ${inWords(refund.amount, order.currency)} asked for`, actor, detail);
 }
 
+// Events are kept for weeks: what people type into a name or a reason must not bring card numbers along.
 function about({ orderId, version, customer }: Order) {
-  return { orderId, version, customer: customerToProto(customer) };
+  return { orderId, version, customer: { ...customerToProto(customer), name: hideCards(customer.name) } };
 }
 
 function announcement(order: Order, said: OutgoingEvent, kind: string, summary: string, actor: string, detail: Record<string, string> = {}): Announcement {
