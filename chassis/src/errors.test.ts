@@ -31,6 +31,10 @@ describe('an error with a reason', () => {
     expect(retryAfter(toConnectError(refuse('NOT_FOUND', 'none')))).toBeUndefined();
   });
 
+  it('quotes nobody\'s address, card or secret', () => {
+    expect(toConnectError(refuse('NOT_FOUND', 'there is no order ann@example.com, 4242424242424242 or pi_1_secret_2')).rawMessage).toBe('there is no order [email], [card] or pi_1_[secret]');
+  });
+
   it('is internal when nobody knows the reason', () => {
     expect(toConnectError(Object.assign(new Error('x'), { reason: 'MADE_UP' })).code).toBe(Code.Internal);
   });

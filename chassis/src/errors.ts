@@ -7,6 +7,7 @@ import { ViolationsSchema } from '@millrace/gen/buf/validate/validate_pb.js';
 import { type ErrorReason, ErrorReasonSchema, code as codeOption } from '@millrace/gen/millrace/type/v1/errors_pb.js';
 import { databaseAway } from './database-away.ts';
 import { type Log, describeError } from './log.ts';
+import { scrub } from './scrub.ts';
 
 export type Reason = Exclude<keyof typeof ErrorReason, 'UNSPECIFIED'>;
 export type Metadata = Record<string, string>;
@@ -94,7 +95,8 @@ function fromConnectError(error: ConnectError): ConnectError | undefined {
 }
 
 function withReason(reason: Reason, message: string, metadata?: Metadata, retryAfterMs?: number, cause?: unknown, more: Detail[] = []): ConnectError {
-  return new ConnectError(message, CODES.get(reason), undefined, [...detailsOf(reason, metadata, retryAfterMs), ...more], cause);
+  // Messages quote what was sent, and errors travel far: into other people's logs.
+  return new ConnectError(scrub(message), CODES.get(reason), undefined, [...detailsOf(reason, metadata, retryAfterMs), ...more], cause);
 }
 
 function internal(error: unknown, log: Log | undefined, requestId: string): ConnectError {

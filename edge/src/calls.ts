@@ -5,6 +5,7 @@ import type { Verifier } from '@millrace/chassis/auth';
 import { refuse, toConnectError } from '@millrace/chassis/errors';
 import type { Log } from '@millrace/chassis/log';
 import { SERVICE_HEADER, namedService } from '@millrace/chassis/named-service';
+import { scrub } from '@millrace/chassis/scrub';
 import type { Bodies } from './body.ts';
 import { GRACE_MS, deadlineOf } from './deadline.ts';
 import { type Broken, type Ending, forward } from './forward.ts';
@@ -126,5 +127,5 @@ function takePlace(neighbour: Neighbour, rpc: Rpc, subject: string): () => void 
 }
 
 export function unimplemented(path: string): ConnectError {
-  return new ConnectError(`there is no ${path}`, Code.Unimplemented);
+  return new ConnectError(`there is no ${scrub(path)}`, Code.Unimplemented);
 }
