@@ -53,6 +53,7 @@ const SETTINGS = {
   max_parallel_workers_per_gather: '0', // parallel plans want /dev/shm, which containers keep small
   idle_in_transaction_session_timeout: '60s', // a stuck client must not hold row locks for ever
   log_line_prefix: '%m [%p] %u@%d ',
+  log_error_verbosity: 'terse', // the detail of an error quotes the row that broke a rule
   log_lock_waits: 'on',
   timezone: 'UTC',
 };
