@@ -40,7 +40,7 @@ export function paymentRoutes({ db, log, prisma, advance, reconcile, wake }: Pay
       async confirmPayment(request, context) {
         const { orderId, paymentMethod } = request;
         if (paymentMethod === '') throw refuse('INVALID_FIELD', 'payment_method: a payment method of the provider is needed, "pm_…"');
-        await awaitPayment(db, orderId);
+        await awaitPayment(db, orderId, callerOf(context));
         await getPayment(prisma, orderId, callerOf(context));
         await once(method.confirmPayment, request, context, async (tx) => {
           await recordAttempt(tx, orderId, paymentMethod);

@@ -102,6 +102,19 @@ describe('a placed order', () => {
   });
 });
 
+test('somebody else\'s order is refused no faster than one that does not exist', async () => {
+  const refusedIn = async (id: string) => {
+    const began = performance.now();
+    const stranger = await world.client('stranger', 'buyer');
+    expect(refusal(await stranger.confirmPayment({ orderId: id, paymentMethod: 'pm_card_visa', requestId: `${id}s` }).catch((error: unknown) => error))).toMatchObject({ reason: 'NOT_FOUND' });
+    return performance.now() - began;
+  };
+  await world.say(placed(orderId, { paymentMethod: '' }));
+  await settled(buyer, orderId, 'PENDING');
+  const [foreign, none] = await Promise.all([refusedIn(orderId), refusedIn(`${orderId}none`)]);
+  expect(foreign).toBeGreaterThan(none / 2);
+});
+
 describe('a cancelled order', () => {
   test('that was not paid can\'t be paid any more, at the provider neither', async () => {
     await world.say(placed(orderId, { paymentMethod: '' }));
