@@ -8,7 +8,7 @@ import { stripeWebhook } from './webhook.ts';
 
 const SECRET = 'whsec_test';
 const taken: News[] = [];
-const provider = createStripe({ STRIPE_SECRET_KEY: 'sk_test_none', STRIPE_WEBHOOK_SECRET: SECRET });
+const provider = createStripe({ STRIPE_SECRET_KEY: 'sk_test_none', STRIPE_WEBHOOK_SECRET: SECRET, STRIPE_SEARCH_LAG: 0 });
 const handle = stripeWebhook(provider, async (news) => void taken.push(news), createLog('payment', 'silent'));
 afterAll(() => provider.close());
 
