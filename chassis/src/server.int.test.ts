@@ -28,6 +28,7 @@ beforeAll(async () => {
         if (sku === 'BUSY') throw refuse('OVERLOADED', 'too busy', undefined, 1_500);
         return { product: { sku, name: callerOf(context).subject, description: 'x'.repeat(sku === 'LONG' ? 5_000 : 0) } };
       },
+      listProducts: () => ({ nextPageToken: 'next' }),
       batchGetProducts: async () => new Promise(() => {}), // never answers and looks at no signal
       async importProducts(requests) {
         const count = { created: 0, failed: 0 };
@@ -66,6 +67,10 @@ describe.each(TRANSPORTS)('%s', (_name, transport) => {
   it('is served on the one port', async () => {
     const { product } = await client.getProduct({ sku: 'MUG' }, server.authorized());
     expect(product).toMatchObject({ sku: 'MUG', name: 'ann' });
+  });
+
+  it('may send an empty message', async () => {
+    expect((await client.listProducts({}, server.authorized())).nextPageToken).toBe('next');
   });
 
   it('gets long answers packed', async () => {
