@@ -6,10 +6,19 @@ import type { Source } from './report.ts';
 export type Row = (string | null)[];
 export type Database = {
   /** Rows in batches. Parameters are $1 …; the values that are the same everywhere are in `Window`. */
-  rows(sql: string, values?: unknown[]): AsyncIterable<Row[]>;
+  rows(sql: string, values?: unknown[], batch?: number): AsyncIterable<Row[]>;
   /** All rows of an answer that is known to be small. */
   few(sql: string, values?: unknown[]): Promise<Row[]>;
+  /** Several statements that see one moment. */
+  moment<T>(work: (moment: Moment) => Promise<T>): Promise<T>;
 };
+/** `ask` holds its answer whole, `rows` is as above, one at a time. */
+export type Moment = { ask(sql: string, values?: unknown[]): Promise<Row[]>; rows: Database['rows'] };
+
+/** A bytea as Postgres writes it; for columns that it packs in bulk. */
+export function bytesOf(text: string | null | undefined): Buffer {
+  return Buffer.from(text?.slice(2) ?? '', 'hex');
+}
 
 /** A source that can't be read: the audit says so and goes on without it. */
 export class SourceAwayError extends Error {
@@ -23,52 +32,80 @@ export class SourceAwayError extends Error {
 
 /** A machine under load may take seconds to answer; one that is away mostly refuses at once. */
 const CONNECT_MS = 15_000;
-/** The largest single statement over a million orders takes some ten seconds. */
-const STATEMENT_MS = 120_000;
+/** The largest single statement over a million orders takes some ten seconds, on a machine that has nothing else to do. */
+const STATEMENT_MS = 900_000;
 /** Side by side, the one that is ahead waits for the others. */
 const IDLE_MS = 600_000;
-/** Rows in a batch: about a megabyte. */
-const BATCH = 5_000;
+/** Rows in a batch: about half a megabyte. */
+const BATCH = 2_000;
 /** Rows of `few`; whoever has more has something else to read first. */
 const FEW = 1_000;
 /** One sort of a million narrow rows; two statements at a time make a few of them. */
 const WORK_MEM = '96MB';
 
 export function openDatabase(source: Source, url: string | undefined): Database {
-  async function* rows(sql: string, values: unknown[] = []): AsyncGenerator<Row[]> {
-    let client: pg.Client | undefined;
+  async function* rows(sql: string, values: unknown[] = [], size: number = BATCH): AsyncGenerator<Row[]> {
+    const client = await begin();
     try {
-      client = await connect(url);
-      // The whole answer is wanted: without this the planner walks an index in random order to have the first row soon.
-      await client.query(`BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL cursor_tuple_fraction = 1; SET LOCAL work_mem = '${WORK_MEM}'; SET LOCAL jit = off; SET LOCAL idle_in_transaction_session_timeout = ${IDLE_MS}`);
-      await client.query(`DECLARE audited NO SCROLL CURSOR FOR ${sql}`, values);
-      const fetch = { text: `FETCH ${BATCH} FROM audited`, rowMode: 'array' as const, types: AS_TEXT };
-      let next = fetchFrom(client, fetch);
-      for (;;) {
-        const batch = await next;
-        if (batch.length === BATCH) {
-          next = fetchFrom(client, fetch);
-          next.catch(() => {}); // told when it is awaited
-        }
-        if (batch.length > 0) yield batch;
-        if (batch.length < BATCH) return;
-      }
-    } catch (error) {
-      throw error instanceof SourceAwayError ? error : new SourceAwayError(source, error);
+      yield* batches(client, sql, values, size);
     } finally {
       // An answer that nobody reads to its end is cut off with its connection.
-      void client?.end().catch(() => {});
+      void client.end().catch(() => {});
+    }
+  }
+
+  async function* batches(client: pg.Client, sql: string, values: unknown[], size: number): AsyncGenerator<Row[]> {
+    await reached(() => client.query(`DECLARE audited NO SCROLL CURSOR FOR ${sql}`, values));
+    const fetch = { text: `FETCH ${size} FROM audited`, rowMode: 'array' as const, types: AS_TEXT };
+    let next = reached(() => fetchFrom(client, fetch));
+    for (;;) {
+      const batch = await next;
+      if (batch.length === size) {
+        next = reached(() => fetchFrom(client, fetch));
+        next.catch(() => {}); // told when it is awaited
+      }
+      if (batch.length > 0) yield batch;
+      if (batch.length < size) break;
+    }
+    await reached(() => client.query('CLOSE audited'));
+  }
+
+  async function begin(): Promise<pg.Client> {
+    const client = await reached(() => connect(url));
+    await reached(() => client.query(BEGIN));
+    return client;
+  }
+
+  async function reached<T>(step: () => Promise<T>): Promise<T> {
+    try {
+      return await step();
+    } catch (error) {
+      throw new SourceAwayError(source, error);
     }
   }
 
   return {
     rows,
+    async moment(work) {
+      const client = await begin();
+      try {
+        return await work({
+          ask: (text, values = []) => reached(() => fetchFrom(client, { text, values, rowMode: 'array', types: AS_TEXT })),
+          rows: (sql, values = [], size = BATCH) => batches(client, sql, values, size),
+        });
+      } finally {
+        void client.end().catch(() => {});
+      }
+    },
     async few(sql, values) {
       for await (const batch of rows(`SELECT * FROM (${sql}) answer LIMIT ${FEW}`, values)) return batch;
       return [];
     },
   };
 }
+
+// The whole answer is wanted: without the fraction the planner walks an index in random order to have the first row soon.
+const BEGIN = `BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL cursor_tuple_fraction = 1; SET LOCAL work_mem = '${WORK_MEM}'; SET LOCAL jit = off; SET LOCAL idle_in_transaction_session_timeout = ${IDLE_MS}`;
 
 const AS_TEXT: pg.CustomTypesConfig = { getTypeParser: () => ((value: string) => value) as never };
 

@@ -10,16 +10,20 @@ import type { Service } from './report.ts';
 
 const FILES: Record<Service, DescFile> = { order, product, inventory, payment, notification };
 
+export type EventType = { type: string; subject: string; hearers: Service[] };
+
 /** Types of events that a service says, each with the services that must hear it, as the contract has it. */
-export function hearersOf(service: Service): Map<string, string[]> {
+export function eventsOf(service: Service): EventType[] {
   const events = FILES[service].messages.filter((message) => hasOption(message, eventOption));
-  return new Map(events.map((message) => [message.typeName, getOption(message, eventOption).heardBy]));
+  return events.map((message) => {
+    const { subject, heardBy } = getOption(message, eventOption);
+    return { type: message.typeName, subject, hearers: heardBy as Service[] };
+  });
 }
 
 /** Where a service's events are. */
 export function streamOf(service: Service): string {
-  const first = FILES[service].messages.find((message) => hasOption(message, eventOption));
-  return first ? (getOption(first, eventOption).subject.split('.')[0] ?? '').toUpperCase() : '';
+  return (eventsOf(service)[0]?.subject.split('.')[0] ?? '').toUpperCase();
 }
 
 /** How versions of one aggregate's events follow each other: each exactly one more, or just rising where silent changes count too. */

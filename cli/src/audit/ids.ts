@@ -1,73 +1,99 @@
 // Sets of event ids, millions of them: the first eight bytes of each in one sorted array. They hold 60 random bits, so that among
-// ten million ids the odds are a millionth that two look alike.
+// ten million ids the odds are a millionth that two look alike. Outside of this file such an id is its sixteen hexadecimal digits.
 
-export type Ids = BigUint64Array;
+/** Sorted by whatever order the machine gives eight bytes; twice the same id stays twice. */
+export type Ids = { count: number; words: Uint32Array };
 
-/** Collects ids, as hexadecimal text of eight bytes each, into a sorted array; twice the same id stays twice. */
+const BYTES = 8;
+
+/** Collects ids into a sorted array. */
 export function createIdCollector() {
-  let room = new BigUint64Array(1_024);
+  let words = new Uint32Array(2 * 1_024);
   let count = 0;
   const grow = (wanted: number) => {
-    if (wanted <= room.length) return;
-    const larger = new BigUint64Array(Math.max(wanted, room.length * 2));
-    larger.set(room.subarray(0, count));
-    room = larger;
+    if (wanted * 2 <= words.length) return;
+    const larger = new Uint32Array(Math.max(wanted * 2, words.length * 2));
+    larger.set(words.subarray(0, count * 2));
+    words = larger;
   };
   return {
-    /** Many ids, one after the other. */
-    addHex(hex: string): void {
-      const bytes = Buffer.from(hex, 'hex');
-      grow(count + bytes.length / 8);
-      for (let at = 0; at + 8 <= bytes.length; at += 8) room[count++] = bytes.readBigUInt64BE(at);
+    /** One, out of bytes that it begins at. */
+    add(bytes: Buffer, at: number): void {
+      grow(count + 1);
+      words[2 * count] = bytes.readUInt32LE(at);
+      words[2 * count + 1] = bytes.readUInt32LE(at + 4);
+      count += 1;
+    },
+    /** Many, one after the other. */
+    addAll(bytes: Buffer): void {
+      grow(count + Math.floor(bytes.length / BYTES));
+      new Uint8Array(words.buffer).set(bytes, count * BYTES);
+      count += Math.floor(bytes.length / BYTES);
     },
     addUuid(uuid: string): void {
-      grow(count + 1);
-      room[count++] = idOf(uuid);
+      this.add(Buffer.from(idOf(uuid), 'hex'), 0);
     },
-    sorted: (): Ids => room.subarray(0, count).sort(),
+    sorted(): Ids {
+      new BigUint64Array(words.buffer, 0, count).sort();
+      return { count, words: words.subarray(0, count * 2) };
+    },
   };
 }
 
-/** 0 when it is no UUID. */
-export function idOf(uuid: string): bigint {
-  if (uuid.length !== 36) return 0n;
-  const high = Number(`0x${uuid.slice(0, 8)}`);
-  const low = Number(`0x${uuid.slice(9, 13)}${uuid.slice(14, 18)}`);
-  return Number.isNaN(high + low) ? 0n : (BigInt(high) << 32n) | BigInt(low);
+const NONE = '0'.repeat(2 * BYTES);
+
+/** All zeros when it is no UUID. */
+export function idOf(uuid: string): string {
+  const digits = uuid.slice(0, 8) + uuid.slice(9, 13) + uuid.slice(14, 18);
+  return uuid.length === 36 && /^[0-9a-f]{16}$/i.test(digits) ? digits.toLowerCase() : NONE;
 }
 
 /** The lowest and the highest UUID that begin like this. */
-export function uuidsOf(id: bigint): [string, string] {
-  const hex = id.toString(16).padStart(16, '0');
-  const uuid = (rest: string) => `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${rest}-${rest.repeat(3)}`;
+export function uuidsOf(id: string): [string, string] {
+  const uuid = (rest: string) => `${id.slice(0, 8)}-${id.slice(8, 12)}-${id.slice(12, 16)}-${rest}-${rest.repeat(3)}`;
   return [uuid('0000'), uuid('ffff')];
 }
 
+export function listOf(ids: Ids): string[] {
+  return Array.from({ length: ids.count }, (_, i) => digits(ids, i));
+}
+
 /** Whether this one is among them. */
-export function has(ids: Ids, id: bigint): boolean {
-  let [low, high] = [0, ids.length];
+export function has(ids: Ids, id: string): boolean {
+  const one = Buffer.from(id, 'hex');
+  const wanted = { count: 1, words: new Uint32Array(new Uint8Array(one).buffer) };
+  let [low, high] = [0, ids.count];
   while (low < high) {
     const middle = (low + high) >> 1;
-    if ((ids[middle] as bigint) < id) low = middle + 1;
+    if (compare(ids, middle, wanted, 0) < 0) low = middle + 1;
     else high = middle;
   }
-  return ids[low] === id;
+  return low < ids.count && compare(ids, low, wanted, 0) === 0;
 }
 
 /** Those of `some` that are not in `all`. */
-export function missing(some: Ids, all: Ids): bigint[] {
-  const lost: bigint[] = [];
+export function missing(some: Ids, all: Ids): string[] {
+  const lost: string[] = [];
   let j = 0;
-  for (const id of some) {
-    while (j < all.length && (all[j] as bigint) < id) j += 1;
-    if (all[j] !== id) lost.push(id);
+  for (let i = 0; i < some.count; i += 1) {
+    while (j < all.count && compare(all, j, some, i) < 0) j += 1;
+    if (j >= all.count || compare(all, j, some, i) !== 0) lost.push(digits(some, i));
   }
   return lost;
 }
 
 /** Those that are there more than once. */
-export function repeated(ids: Ids): Set<bigint> {
-  const twice = new Set<bigint>();
-  for (let i = 1; i < ids.length; i += 1) if (ids[i] === ids[i - 1]) twice.add(ids[i] as bigint);
+export function repeated(ids: Ids): Set<string> {
+  const twice = new Set<string>();
+  for (let i = 1; i < ids.count; i += 1) if (compare(ids, i, ids, i - 1) === 0) twice.add(digits(ids, i));
   return twice;
+}
+
+// The higher half of eight bytes is the later one: machines that Node runs on are little-endian.
+function compare(a: Ids, i: number, b: Ids, j: number): number {
+  return (a.words[2 * i + 1] as number) - (b.words[2 * j + 1] as number) || (a.words[2 * i] as number) - (b.words[2 * j] as number);
+}
+
+function digits({ words }: Ids, i: number): string {
+  return Buffer.from(words.buffer, words.byteOffset + i * BYTES, BYTES).toString('hex');
 }

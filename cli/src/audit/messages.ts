@@ -1,6 +1,5 @@
 // Messages: I9. Pure.
 import type { OrderFacts, Problem, Scope } from './order-facts.ts';
-import type { Violation } from './report.ts';
 
 /** Kind and channel of every message that a buyer can get; the place is the bit in `MessagesRow.kinds`. */
 export const KINDS = [
@@ -23,21 +22,20 @@ export function buyerWasTold({ order, payment, messages }: OrderFacts, { have }:
   if (untold.length > 0) problem(`no message ${untold.join(', ')}`);
 }
 
-/** Rows and the provider's messages of one (order, kind, channel). `doubtful`: tried, and nobody knows how it ended. */
-export type MessageFacts = { key: string; rows: number; sent: number; doubtful: number; delivered: number; moving: boolean };
+/**
+ * Rows and the provider's messages of one (order, kind, channel). `doubtful`: tried, and nobody knows how it ended. `delivered`: how many
+ * the provider has taken; undefined when its ledger could not be read. `forAdmins`: there is a row for each of them.
+ */
+export type MessageFacts = { rows: number; sent: number; doubtful: number; delivered: number | undefined; moving: boolean; forAdmins: boolean };
 
-/** `delivered`: how many the provider has taken; undefined when its ledger could not be read. */
-export function judgeMessage({ key, rows, sent, doubtful, delivered, moving }: Omit<MessageFacts, 'delivered'> & { delivered: number | undefined }): Violation[] {
-  const found: Violation[] = [];
-  const say = (problem: string) => void found.push({ invariant: 'I9', what: key, problem });
-  // A message to the admins has a row for each of them.
-  if (rows > 1 && !isForAdmins(key)) say(`${rows} rows for one message`);
+/** I9, seen from the messages: what is wrong, in words. */
+export function judgeMessage({ rows, sent, doubtful, delivered, moving, forAdmins }: MessageFacts): string[] {
+  const found: string[] = [];
+  if (rows > 1 && !forAdmins) found.push(`${rows} rows for one message`);
   if (delivered === undefined || moving) return found;
-  if (delivered > sent + doubtful) say(`the provider was given ${delivered}, ${sent} are known as sent`);
-  if (delivered < sent) say(`${sent} are said to be sent, the provider knows ${delivered}`);
+  if (delivered > sent + doubtful) found.push(`the provider was given ${delivered}, ${sent} are known as sent`);
+  if (delivered < sent) found.push(`${sent} are said to be sent, the provider knows ${delivered}`);
   return found;
 }
 
-function isForAdmins(key: string): boolean {
-  return /\/(low_stock|operator_alert)\//.test(key);
-}
+export const ADMIN_KINDS = ['low_stock', 'operator_alert'];

@@ -1,10 +1,11 @@
-// Reads outboxes, inboxes and streams as sets of ids, and compares them: I10 and I11.
-import type { Database } from './database.ts';
-import { hearersOf, streamOf } from './events.ts';
-import { type Ids, createIdCollector, idOf, missing, repeated, uuidsOf } from './ids.ts';
+// Reads outboxes, inboxes and streams as sets of ids, and compares them: I10 and I11; and I12 while an outbox is read.
+import { type Database, bytesOf } from './database.ts';
+import { streamOf } from './events.ts';
+import { type Ids, createIdCollector, has, idOf, listOf, missing, repeated, uuidsOf } from './ids.ts';
+import { readOutbox } from './read-outbox.ts';
 import { SERVICES, type Service, type Tally } from './report.ts';
 import { type Streams, openStreams } from './streams.ts';
-import { type Window, type World, windowValues, young } from './window.ts';
+import type { Window, World } from './window.ts';
 
 /** Outboxes keep their rows seven days after they were published; what is near that age may be gone by the next statement. */
 const OUTBOX_KEEPS_MS = 7 * 86_400_000 - 3_600_000;
@@ -13,19 +14,12 @@ const DEDUPE_WINDOW_MS = 120_000;
 /** Lost events that are looked up by name. */
 const MAX_NAMED = 10;
 
-// Ids in bulk: a few thousand to a row, eight bytes each.
-const PACKED = `encode(string_agg(substring(uuid_send(event_id) FOR 8), ''::bytea), 'hex')`;
-const OUTBOX = `
-  SELECT type, publish_time IS NOT NULL, ${young('create_time')}, ${PACKED} FROM outbox WHERE create_time >= $2::timestamptz
-  GROUP BY type, 2, 3, position / 20000`;
-// The first byte spreads the ids over 256 rows.
+// Ids in bulk, eight bytes each. The first byte spreads them over 256 rows.
 const INBOX = `
-  SELECT ${PACKED} FROM inbox WHERE handle_time >= $1::timestamptz GROUP BY get_byte(uuid_send(event_id), 0)`;
+  SELECT string_agg(substring(uuid_send(event_id) FOR 8), ''::bytea) FROM inbox WHERE handle_time >= $1::timestamptz GROUP BY get_byte(uuid_send(event_id), 0)`;
+const GROUPS_AT_A_TIME = 16;
 const BURIED = `SELECT DISTINCT event_id FROM dead_letter`;
 const NAMED = `SELECT event_id, type, aggregate_id FROM outbox WHERE event_id BETWEEN $1::uuid AND $2::uuid`;
-
-/** Ids of one service's outbox. `settled`: by type, those that are old enough to have been heard. */
-type Outbox = { all: Ids; published: Ids; settled: Map<string, Ids>; unpublished: Ids };
 
 export async function checkEvents(world: World, tally: Tally): Promise<void> {
   const { window, databases, have } = world;
@@ -34,26 +28,23 @@ export async function checkEvents(world: World, tally: Tally): Promise<void> {
   try {
     for (const says of SERVICES) {
       if (!have.has(says)) continue;
-      const outbox = await readOutbox(databases[says], window);
-      tally.checked('I10', outbox.all.length);
-      await name('I10', says, [...outbox.unpublished], 'is not published');
+      const outbox = await readOutbox(databases[says], says, window, tally);
+      tally.checked('I10', outbox.all.count);
+      await name('I10', says, listOf(outbox.late), 'is not published');
       if (streams) {
         const read = await readStream(streams, streamOf(says), window);
-        await name('I10', says, missing(outbox.published, read.ids), `is not in the stream ${streamOf(says)}`);
+        await name('I10', says, missing(outbox.all, read.ids).filter((id) => !has(outbox.unpublished, id)), `is not in the stream ${streamOf(says)}`);
         const invented = missing(read.settled, outbox.all);
         for (const id of invented) tally.violated({ invariant: 'I10', what: `event ${uuidsOf(id)[0].slice(0, 18)}…`, problem: `is in the stream ${streamOf(says)} and was never said by ${says}` });
         for (const id of await tooNear(streams, streamOf(says), window, repeated(read.ids))) {
           tally.violated({ invariant: 'I10', what: `event ${id}`, problem: `is in the stream ${streamOf(says)} twice within the time in which the broker drops repeats` });
         }
       }
-      for (const [type, hearers] of hearersOf(says)) {
-        const settled = outbox.settled.get(type);
-        for (const hearer of hearers as Service[]) {
-          if (!settled || !have.has(hearer)) continue;
-          tally.checked('I11', settled.length);
-          const { handled, buried } = await arrivals(hearer);
-          await name('I11', says, missing(settled, handled).filter((id) => !buried.has(id)), `was never handled by ${hearer}`);
-        }
+      for (const [hearer, wanted] of outbox.wanted) {
+        if (!have.has(hearer)) continue;
+        tally.checked('I11', wanted.count);
+        const { handled, buried } = await arrivals(hearer);
+        await name('I11', says, missing(wanted, handled).filter((id) => !buried.has(id)), `was never handled by ${hearer}`);
       }
     }
   } finally {
@@ -61,7 +52,7 @@ export async function checkEvents(world: World, tally: Tally): Promise<void> {
   }
 
   /** Says which events they are, as far as somebody wants to read. */
-  async function name(invariant: 'I10' | 'I11', says: Service, ids: bigint[], problem: string): Promise<void> {
+  async function name(invariant: 'I10' | 'I11', says: Service, ids: string[], problem: string): Promise<void> {
     for (const [i, id] of ids.entries()) {
       const [row] = i < MAX_NAMED ? await databases[says].few(NAMED, uuidsOf(id)) : [];
       tally.violated({ invariant, what: row ? `event ${row[0]} (${shortType(row[1])} of ${row[2]})` : `event of ${says}`, problem });
@@ -75,31 +66,14 @@ export async function checkEvents(world: World, tally: Tally): Promise<void> {
   }
 }
 
-type Arrivals = { handled: Ids; buried: Set<bigint> };
+type Arrivals = { handled: Ids; buried: Set<string> };
 
 async function readArrivals(database: Database, { since }: Window): Promise<Arrivals> {
   const ids = createIdCollector();
-  for await (const batch of database.rows(INBOX, [since?.toISOString() ?? '-infinity'])) for (const [hex] of batch) ids.addHex(hex ?? '');
-  const buried = new Set<bigint>();
+  for await (const groups of database.rows(INBOX, [since?.toISOString() ?? '-infinity'], GROUPS_AT_A_TIME)) for (const [bytes] of groups) ids.addAll(bytesOf(bytes));
+  const buried = new Set<string>();
   for await (const batch of database.rows(BURIED)) for (const [id] of batch) buried.add(idOf(id ?? ''));
   return { handled: ids.sorted(), buried };
-}
-
-async function readOutbox(database: Database, window: Window): Promise<Outbox> {
-  const [all, published, unpublished] = [createIdCollector(), createIdCollector(), createIdCollector()];
-  const settled = new Map<string, ReturnType<typeof createIdCollector>>();
-  for await (const batch of database.rows(OUTBOX, windowValues(window))) {
-    for (const [type, isPublished, isNew, hex] of batch as string[][]) {
-      all.addHex(hex as string);
-      if (isPublished === 't') published.addHex(hex as string);
-      else if (isNew !== 't') unpublished.addHex(hex as string);
-      if (isNew === 't') continue;
-      const ofType = settled.get(type as string) ?? createIdCollector();
-      settled.set(type as string, ofType);
-      ofType.addHex(hex as string);
-    }
-  }
-  return { all: all.sorted(), published: published.sorted(), unpublished: unpublished.sorted(), settled: new Map([...settled].map(([type, ids]) => [type, ids.sorted()])) };
 }
 
 /** `settled`: those that must be in the outbox if anybody said them: neither too new for what was read of it, nor too old for it to keep. */
@@ -115,9 +89,9 @@ async function readStream(streams: Streams, stream: string, window: Window): Pro
 }
 
 /** Copies are rare: only for them the stream is read once more, now with the times at which it got them. */
-async function tooNear(streams: Streams, stream: string, { since }: Window, copies: Set<bigint>): Promise<string[]> {
+async function tooNear(streams: Streams, stream: string, { since }: Window, copies: Set<string>): Promise<string[]> {
   if (copies.size === 0) return [];
-  const last = new Map<bigint, number>();
+  const last = new Map<string, number>();
   const near: string[] = [];
   await streams.read(stream, since, (id, _time, stored) => {
     const key = idOf(id);

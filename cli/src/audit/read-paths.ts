@@ -1,5 +1,5 @@
-// Reads the steps that orders, payments and stock took, grouped by alike: a million orders have a few dozen different paths. I12, I13, I14.
-import { type Counting, judgeLetter, judgeVersions } from './events.ts';
+// Reads the steps that orders, payments and stock took, grouped by alike: a million orders have a few dozen different paths. I12 as heard, I13, I14.
+import { judgeLetter } from './events.ts';
 import { orderPath, paymentPath, stockPath } from './orders.ts';
 import { type Invariant, SERVICES, type Service, type Tally } from './report.ts';
 import { type World, windowValues } from './window.ts';
@@ -44,43 +44,6 @@ export async function checkPaths(world: World, tally: Tally): Promise<void> {
     count('I13', `stock of ${orderId}`, Number(times), stockPath(steps(path), { held: Number(held), sold: Number(sold) }, state)));
 }
 
-type Aggregate = { service: Service; table: string; id: string; version: string; types: string[]; counting: Counting; start: number };
-
-/** Of what versions are counted. Inventory's levels and its reservations are two; the alerts about a level have its version and no count of their own. */
-const AGGREGATES: Aggregate[] = [
-  { service: 'order', table: 'orders', id: 'order_id', version: 'version', types: ['orders.%'], counting: 'rising', start: 1 },
-  { service: 'product', table: 'product', id: 'sku', version: 'revision', types: ['products.%'], counting: 'every', start: 1 },
-  { service: 'payment', table: 'payment', id: 'order_id', version: 'version', types: ['payments.%'], counting: 'every', start: 2 },
-  { service: 'inventory', table: 'stock', id: 'sku', version: 'version', types: ['inventory.stock\\_changed.%'], counting: 'every', start: 1 },
-  { service: 'inventory', table: 'reservation', id: 'order_id', version: 'version', types: ['inventory.committed.%', 'inventory.released.%', 'inventory.shortfall.%'], counting: 'rising', start: 1 },
-  { service: 'notification', table: 'notification', id: 'notification_id', version: 'version', types: ['notifications.%'], counting: 'rising', start: 1 },
-];
-
-// One statement per kind of aggregate, so that rows and their events are of one moment.
-const versionsSql = ({ table, id, version, types }: Aggregate): string => `
-  SELECT back, gaps, first, current - last, current IS NULL, whole, count(*), min(id), min(last), min(current) FROM (
-    SELECT coalesce(e.id, a.${id}) AS id, coalesce(e.back, 0) AS back, coalesce(e.gaps, 0) AS gaps, e.first, e.last, a.${version} AS current, coalesce(a.create_time >= ${OUTBOX_DAYS}, false) AS whole
-    FROM ${table} a
-    FULL JOIN (
-      SELECT aggregate_id AS id, min(v) AS first, max(v) AS last, count(*) FILTER (WHERE v <= before) AS back, count(*) FILTER (WHERE v > before + 1) AS gaps FROM (
-        SELECT aggregate_id, aggregate_version AS v, lag(aggregate_version) OVER (PARTITION BY aggregate_id ORDER BY position) AS before
-        FROM outbox WHERE subject LIKE ANY (ARRAY[${types.map((type) => `'${type}'`).join(', ')}]) AND create_time >= $1::timestamptz) said
-      GROUP BY aggregate_id) e ON e.id = a.${id}) aggregates
-  GROUP BY back, gaps, first, current - last, current IS NULL, whole`;
-
-export async function checkVersions(world: World, tally: Tally): Promise<void> {
-  for (const aggregate of AGGREGATES) {
-    await groups(world, aggregate.service, versionsSql(aggregate), ([back, gaps, first, , gone, whole, times, id, last, current]) => {
-      const number = (text: string | null | undefined) => (text === null || text === undefined ? undefined : Number(text));
-      const versions = { back: Number(back), gaps: Number(gaps), first: number(first), last: number(last), current: gone === 't' ? undefined : Number(current), whole: whole === 't' };
-      tally.checked('I12', Number(times));
-      const problem = judgeVersions(versions, aggregate.counting, aggregate.start);
-      if (problem) tally.violated({ invariant: 'I12', what: `${aggregate.table} ${id}`, problem, times: Number(times) });
-    });
-  }
-  await checkHeardVersions(world, tally);
-}
-
 // An order has applied every version of its payment that was said, one after the other: its timeline tells.
 const HEARD = `
   SELECT o.order_id, o.payment_version, count(DISTINCT (t.detail->>'payment_version')::int), max((t.detail->>'payment_version')::int)
@@ -88,7 +51,7 @@ const HEARD = `
   WHERE o.create_time >= $1::timestamptz AND o.update_time < now() - $2::float8 * interval '1 ms'
   GROUP BY o.order_id HAVING max((t.detail->>'payment_version')::int) <> o.payment_version OR count(DISTINCT (t.detail->>'payment_version')::int) <> o.payment_version - 1`;
 
-async function checkHeardVersions({ window, databases, have }: World, tally: Tally): Promise<void> {
+export async function checkHeardVersions({ window, databases, have }: World, tally: Tally): Promise<void> {
   if (!have.has('order')) return;
   for await (const batch of databases.order.rows(HEARD, [windowValues(window)[1], window.graceMs])) {
     for (const [orderId, version, heard, last] of batch) {

@@ -1,0 +1,81 @@
+// What was sent under each (order, kind, channel), millions of them: counted under a hash of eight bytes, in one table of numbers.
+import { hash } from 'node:crypto';
+import type { MessageFacts } from './messages.ts';
+
+const FIRST_ROOM = 1 << 12;
+const COUNTS = 4;
+const [ROWS, SENT, DOUBTFUL, DELIVERED] = [0, 1, 2, 3] as const;
+const TAKEN = 1;
+/** What is known of all under one key. `recent`: created since the audit's beginning. */
+export const MARK = { moving: 2, recent: 4, sms: 8, admins: 16 } as const;
+
+/** The eight bytes, as Postgres makes them: see `KEY_HASH` in read-messages.ts. */
+export function hashOfKey(key: string): Buffer {
+  return hash('md5', key, 'buffer').subarray(0, 8);
+}
+
+export type Counted = Omit<MessageFacts, 'forAdmins'> & { delivered: number; marks: number };
+
+export function createMessageBook() {
+  let [room, count] = [FIRST_ROOM, 0];
+  let [high, low, counts, marks] = [new Uint32Array(room), new Uint32Array(room), new Uint32Array(room * COUNTS), new Uint8Array(room)];
+
+  const placeOf = (h: number, l: number): number => {
+    let at = l & (room - 1);
+    while (marks[at] !== 0 && (high[at] !== h || low[at] !== l)) at = (at + 1) & (room - 1);
+    return at;
+  };
+  const take = (bytes: Buffer, from: number): number => {
+    const [h, l] = [bytes.readUInt32BE(from), bytes.readUInt32BE(from + 4)];
+    let at = placeOf(h, l);
+    if (marks[at] !== 0) return at;
+    count += 1;
+    if (count * 2 > room) {
+      grow();
+      at = placeOf(h, l);
+    }
+    [high[at], low[at], marks[at]] = [h, l, TAKEN];
+    return at;
+  };
+  const grow = () => {
+    const old = { room, high, low, counts, marks };
+    room *= 2;
+    [high, low, counts, marks] = [new Uint32Array(room), new Uint32Array(room), new Uint32Array(room * COUNTS), new Uint8Array(room)];
+    for (let i = 0; i < old.room; i += 1) {
+      if (old.marks[i] === 0) continue;
+      const at = placeOf(old.high[i] as number, old.low[i] as number);
+      [high[at], low[at], marks[at]] = [old.high[i] as number, old.low[i] as number, old.marks[i] as number];
+      counts.set(old.counts.subarray(i * COUNTS, (i + 1) * COUNTS), at * COUNTS);
+    }
+  };
+  const add = (at: number, which: number) => {
+    counts[at * COUNTS + which] = (counts[at * COUNTS + which] as number) + 1;
+  };
+
+  return {
+    /** A row of ours, whose hash begins at `from`. `isOwn`: not a repeat that somebody asked for. */
+    row(bytes: Buffer, from: number, { isOwn, isSent, isDoubtful }: { isOwn: boolean; isSent: boolean; isDoubtful: boolean }, more: number): void {
+      const at = take(bytes, from);
+      if (isOwn) add(at, ROWS);
+      if (isSent) add(at, SENT);
+      if (isDoubtful) add(at, DOUBTFUL);
+      marks[at] = (marks[at] as number) | more;
+    },
+    /** A message that the provider has taken. */
+    delivered(key: string, more: number): void {
+      const at = take(hashOfKey(key), 0);
+      add(at, DELIVERED);
+      marks[at] = (marks[at] as number) | more;
+    },
+    *all(): Generator<Counted & { hash: string }> {
+      for (let at = 0; at < room; at += 1) {
+        if (marks[at] === 0) continue;
+        const of = (which: number) => counts[at * COUNTS + which] as number;
+        yield {
+          hash: (high[at] as number).toString(16).padStart(8, '0') + (low[at] as number).toString(16).padStart(8, '0'),
+          rows: of(ROWS), sent: of(SENT), doubtful: of(DOUBTFUL), delivered: of(DELIVERED), moving: ((marks[at] as number) & MARK.moving) !== 0, marks: marks[at] as number,
+        };
+      }
+    },
+  };
+}
