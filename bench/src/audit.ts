@@ -6,12 +6,15 @@ import type { System } from './system.ts';
 /** What the load was told. `unknown` calls have no answer: their orders may exist or not. */
 export type Acknowledged = { orders: number; unknown: number; reservations: number; journeys: number };
 
-/** While nothing is under way all invariants are judged, everywhere. Violations in words; empty when all is well. */
-export async function auditAtRest({ runtime: { postgres, nats, sandbox } }: System): Promise<string[]> {
+/**
+ * While nothing is under way all invariants are judged, everywhere. Violations in words; empty when all is well. `but`: those that copied
+ * orders can't keep, because neither the providers nor the streams have heard of them.
+ */
+export async function auditAtRest({ runtime: { postgres, nats, sandbox } }: System, but: readonly string[] = []): Promise<string[]> {
   const { rows: judged, away } = await audit({ postgres, nats, sandbox }, { graceMs: 0 });
   return [
     ...away.map(({ source, error }) => `the auditor could not read ${source}: ${error}`),
-    ...judged.filter(({ violations }) => violations > 0).map(({ invariant, title, violations, first }) => `${invariant} (${title}): ${violations}, such as ${first[0]?.what}: ${first[0]?.problem}`),
+    ...judged.filter(({ invariant, violations }) => violations > 0 && !but.includes(invariant)).map(({ invariant, title, violations, first }) => `${invariant} (${title}): ${violations}, such as ${first[0]?.what}: ${first[0]?.problem}`),
   ];
 }
 

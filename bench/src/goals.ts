@@ -1,5 +1,6 @@
 // What is to be reached, as ratios wherever a ratio can say it: absolute rates belong to one machine.
 import { serviceAndDatabase, type Figure } from './measure.ts';
+import type { Growth } from './growth.ts';
 import type { Results } from './run.ts';
 
 export type Goal = { name: string; wanted: string; measured: string; reached: boolean | undefined };
@@ -8,7 +9,7 @@ const MAX_MEMORY_MB = 700;
 /** More than this under way at the end than at the start is a backlog that grows. */
 const GROWTH = 1.25;
 
-export function goals(apart: Results, together: Results | undefined): Goal[] {
+export function goals(apart: Results, together: Results | undefined, growth: Growth | undefined): Goal[] {
   const { figures: at, journey } = apart;
   const one = at['place, edge, 1'];
   const open = at['open loop at half, edge'];
@@ -28,7 +29,14 @@ export function goals(apart: Results, together: Results | undefined): Goal[] {
     atMost('open loop at half of the maximum, p99', 50, open?.p99, ' ms'),
     atLeast(`a consumer draining a backlog${slowest ? ` (the slowest: ${slowest[0]})` : ''}`, 10_000, slowest?.[1], ' events/s'),
     atMost('memory of services and edge under load', MAX_MEMORY_MB, apart.memory.pss || undefined, ' MB'),
+    grown(growth),
   ];
+}
+
+function grown(growth: Growth | undefined): Goal {
+  const [first, last] = [growth?.[0], growth?.at(-1)];
+  const sizes = first && last ? `${last.orders.toLocaleString('en')} orders against ${first.orders.toLocaleString('en')}` : 'a million orders against ten thousand';
+  return atMost(`service and database CPU per order, ${sizes}`, 1.15, first && last && serviceAndDatabase(last.figure) / serviceAndDatabase(first.figure), ' ×');
 }
 
 export function ratio(figure: Figure | undefined, to: Figure | undefined): number | undefined {

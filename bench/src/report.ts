@@ -2,16 +2,17 @@
 import type { Flags } from './flags.ts';
 import { type Goal, ratio, short } from './goals.ts';
 import { type Figure, serviceAndDatabase } from './measure.ts';
+import type { Growth } from './growth.ts';
 import type { Results } from './run.ts';
 
-export type Report = { time: string; seconds: number; machine: string; flags: Flags; apart: Results; together: Results | undefined; goals: Goal[] };
+export type Report = { time: string; seconds: number; machine: string; flags: Flags; apart: Results; together: Results | undefined; growth: Growth | undefined; goals: Goal[] };
 
 /** More than this share for others, and the absolute numbers say as much about them as about us. */
 const DISTURBED = 0.1;
 
 export function toText(report: Report): string {
   const { apart, together } = report;
-  const blocks = [goalTable(report), figureTable(apart), cpuTable(apart), batchTable(apart), drainTable(apart), journeyLine(apart), ...(together ? ['All services in one process:', figureTable(together), cpuTable(together)] : []), noteOnStrangers(report)];
+  const blocks = [goalTable(report), figureTable(apart), cpuTable(apart), batchTable(apart), drainTable(apart), journeyLine(apart), growthTable(report.growth), ...(together ? ['All services in one process:', figureTable(together), cpuTable(together)] : []), noteOnStrangers(report)];
   return `${blocks.filter((block) => block !== '').join('\n\n')}\n`;
 }
 
@@ -61,9 +62,10 @@ export function toMarkdown(report: Report): string {
     drainTable(apart),
     '',
     ...(together ? ['## All services in one process', '', figureTable(together), '', cpuTable(together), ''] : []),
+    ...(report.growth ? ['## With many orders in the tables', '', growthTable(report.growth), ''] : []),
     '## Not measured here',
     '',
-    'Growth of the tables over millions of orders, and soaks of hours. Mails and payments go to the sandbox, which answers faster than the real providers and costs CPU on the',
+    'Soaks (`npm run bench -- --soak 30`) and audits (`npm run bench -- --fill 1000000`) are runs of their own. Mails and payments go to the sandbox, which answers faster than the real providers and costs CPU on the',
     'same machine that they would not.',
     '',
   ].filter((line, i, all) => line !== '' || all[i - 1] !== '').join('\n');
@@ -108,6 +110,11 @@ function journeyLine({ journey }: Results): string {
   const { rate, p50, p99, backlog, cpu } = journey;
   const spentBy = Object.entries(cpu).map(([name, time]) => `${name} ${short(time)}`).join(', ');
   return `${short(rate)} orders a second from placed to confirmed with both mails handed to the provider; p50 ${short(p50)} ms, p99 ${short(p99)} ms with ${backlog[0]} to ${backlog[1]} under way. CPU µs for each: ${spentBy}.`;
+}
+
+function growthTable(growth: Growth | undefined): string {
+  const rows = (growth ?? []).map(({ orders, figure: { rate, p50, p99, ...rest } }) => [orders.toLocaleString('en'), short(rate), short(p50), short(p99), short(serviceAndDatabase({ rate, p50, p99, ...rest })), short(rest.cpu['postgres'] ?? 0)]);
+  return table(['orders in the tables', 'placed per second', 'p50 ms', 'p99 ms', 'CPU µs an order, services + Postgres', 'of it Postgres'], rows);
 }
 
 function noteOnStrangers(report: Report): string {

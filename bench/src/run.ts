@@ -11,6 +11,8 @@ import type { Journey } from './load-journey.ts';
 import { READS } from './load-reads.ts';
 import { type Figure, type Sample, figure, groupsOf, measure, startLoader } from './measure.ts';
 import { type CpuTimes, cpuTimes, memory, spent } from './processes.ts';
+import { SETTLED_MS, quiet, settled } from './quiet.ts';
+import { RefusedError } from './refused.ts';
 import { ROOT, type System, until } from './system.ts';
 import { type WarmUp, warmUp } from './warm-up.ts';
 
@@ -27,9 +29,6 @@ export type Results = {
   memory: { pss: number; rss: number };
   acknowledged: Acknowledged;
 };
-/** Why there are no numbers. */
-export class RefusedError extends Error {}
-
 const CLIENTS = 64;
 const SKUS = 1_000;
 const STOCK = 1_000_000;
@@ -39,7 +38,6 @@ const BASKET = { prefix: 'spread', skus: SKUS, lines: 3 };
 const HOT_STOCK = 1_000_000_000;
 const SCRATCH_PASSWORD = 'scratch';
 const UNDERWAY = 600;
-const SETTLED_MS = 300_000;
 
 const hearing = (stream: string, ...services: string[]): Consumer[] => CONSUMERS.filter((consumer) => consumer.stream === stream && services.includes(consumer.service));
 /** What begins when an order was placed: held while placing itself is measured. */
@@ -64,12 +62,12 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     await until(async () => (await rows(runtime.postgres.inventory, 'SELECT FROM stock WHERE opened')).length >= SKUS + 1, SETTLED_MS);
     say('warm-up');
     const warm = await warmUp(system, loader, async (calls) => place({ url: sequence % 2 ? edge : order, ...SPREAD, calls }));
-    await quiet();
+    await quiet(broker, system);
     let journey: JourneyFigure | undefined;
     const drained: Record<string, number> = {};
     if (asks('journey')) journey = await sustainJourneys();
     if (asks('drain')) await drainAfterPayment(drained);
-    await quiet();
+    await quiet(broker, system);
     refuseIfAny([...system.objections(), ...(await auditAtRest(system))]);
     await broker.hold(AFTERWARDS);
     await rounds();
@@ -147,7 +145,7 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     const before = cpuTimes(groups);
     const task = { url: edge, token, nats: runtime.nats, run: `bench-${++sequence}`, ms: flags.journeySeconds * 1_000, rampMs: flags.quick ? 2_000 : 5_000, underway: UNDERWAY };
     const seen = await loader.run<Journey>({ kind: 'journey', ...task, ...SPREAD });
-    if (seen.stillOpen > 0) throw new RefusedError(`${seen.stillOpen} journeys of ${seen.placed} did not end`);
+    if (seen.stillOpen > 0) throw new RefusedError([`${seen.stillOpen} journeys of ${seen.placed} did not end`]);
     acknowledged.orders += seen.placed;
     acknowledged.journeys += seen.placed;
     return { rate: (seen.done / seen.ms) * 1_000, p50: percentile(seen.latencies, 0.5), p99: percentile(seen.latencies, 0.99), backlog: seen.backlog, cpu: each(spent(before, cpuTimes(groups)), seen.placed) };
@@ -162,7 +160,7 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     const { done } = await place({ url: edge, ...SPREAD, calls, paymentMethod: 'pm_card_visa' });
     acknowledged.journeys += done;
     for (const consumer of hearing('PAYMENTS', 'order')) await until(async () => (await broker.backlog(consumer)) >= done, SETTLED_MS);
-    await settled(hearing('ORDERS', 'payment', 'notification'));
+    await settled(broker, hearing('ORDERS', 'payment', 'notification'));
     for (const consumer of held) await drain(consumer, drained);
   }
 
@@ -183,19 +181,6 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     if (events > 0) drained[`${consumer.service} ← ${consumer.stream}`] = (events / took) * 1_000;
   }
 
-  async function settled(consumers: Consumer[]): Promise<void> {
-    for (const consumer of consumers) await until(async () => (await broker.backlog(consumer)) === 0, SETTLED_MS);
-  }
-
-  /** Nothing is left to do from earlier orders: all events heard, all intents made, all mails out. */
-  async function quiet(): Promise<void> {
-    await settled([...CONSUMERS]);
-    const open = async (url: string, statement: string) => (await rows(url, `${statement} LIMIT 1`)).length > 0;
-    await until(async () => !(await open(runtime.postgres.payment, "SELECT FROM payment WHERE provider_payment_id = ''")), SETTLED_MS);
-    await until(async () => !(await open(runtime.postgres.notification, "SELECT FROM notification WHERE state = 'pending'")), SETTLED_MS);
-    await settled([...CONSUMERS]);
-  }
-
   async function makeScratch(): Promise<void> {
     for (const service of ['order', 'inventory']) {
       await ensureDatabase(adminUrl, `bench_${service}`, 'bench', SCRATCH_PASSWORD);
@@ -210,7 +195,7 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
 }
 
 function refuseIfAny(problems: string[]): void {
-  if (problems.length > 0) throw new RefusedError(`No numbers: they would be worth nothing.\n${problems.join('\n')}`);
+  if (problems.length > 0) throw new RefusedError(problems);
 }
 
 function each(cpu: CpuTimes, count: number): Record<string, number> {

@@ -20,6 +20,7 @@ const NO_RATE_LIMIT = '9999999';
 const PAYMENT_WINDOW = '12h';
 
 export type System = {
+  home: string;
   runtime: Runtime;
   /** For what only the benchmark does: scratch databases, scratch streams. */
   adminUrl: string;
@@ -48,6 +49,7 @@ export async function startSystem({ together }: { together: boolean }): Promise<
     const runtime = readRuntime(home);
     const secrets = JSON.parse(readFileSync(path.join(home, 'secrets.json'), 'utf8')) as Record<string, string>;
     return {
+      home,
       runtime,
       together,
       adminUrl: `postgresql://millrace_admin:${secrets['postgres-admin']}@127.0.0.1:${ports.postgres}/postgres`,

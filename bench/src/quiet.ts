@@ -1,0 +1,19 @@
+// When nothing is left to do from earlier orders.
+import { rows } from './audit.ts';
+import { type Broker, CONSUMERS, type Consumer } from './consumers.ts';
+import { type System, until } from './system.ts';
+
+export const SETTLED_MS = 300_000;
+
+export async function settled(broker: Broker, consumers: readonly Consumer[]): Promise<void> {
+  for (const consumer of consumers) await until(async () => (await broker.backlog(consumer)) === 0, SETTLED_MS);
+}
+
+/** All events heard, all intents made, all mails out. */
+export async function quiet(broker: Broker, { runtime: { postgres } }: System): Promise<void> {
+  await settled(broker, CONSUMERS);
+  const open = async (url: string, statement: string) => (await rows(url, `${statement} LIMIT 1`)).length > 0;
+  await until(async () => !(await open(postgres.payment, "SELECT FROM payment WHERE provider_payment_id = ''")), SETTLED_MS);
+  await until(async () => !(await open(postgres.notification, "SELECT FROM notification WHERE state = 'pending'")), SETTLED_MS);
+  await settled(broker, CONSUMERS);
+}
