@@ -56,7 +56,6 @@ export function definePayment(env: Env): ServiceDefinition {
     reactions: paymentReactions(wake),
     loops: [runner, reconcileLoop(reconcile, db, log, config.RECONCILE_INTERVAL)],
     http: { '/webhooks/stripe': stripeWebhook(provider, createTakeWebhook(db, log, wake), log) },
-    warmUp: async () => void (await prisma.payment.findFirst({ where: { orderId: '' } })),
     async close() {
       provider.close();
       await prisma.$disconnect();

@@ -38,6 +38,13 @@ describe('an error', () => {
     expect(factsOfError(error, step, account, LAG_MS)).toMatchObject(facts);
   });
 
+  test('without a search nothing is made under a new key while the buyer has time', () => {
+    const unoffered = new StripeInvalidRequestError(raw(400));
+    const burnt: Account = { ...account, payment: { ...account.payment, generation: 1 } };
+    expect(factsOfError(unoffered, FIND, burnt, LAG_MS)).toMatchObject([postponed(true)]);
+    expect(factsOfError(unoffered, FIND, { ...burnt, overdue: true }, LAG_MS)).toEqual([{ kind: 'not_found' }]);
+  });
+
   test('a limit is kept to for as long as it says', () => {
     expect(factsOfError(new StripeRateLimitError(raw(429, { headers: { 'retry-after': '7' } })), confirm, account, LAG_MS)).toMatchObject([{ ...postponed(false), pauseMs: 7_000 }]);
   });

@@ -61,7 +61,7 @@ export const idOf = (reference: string | { id: string } | null | undefined): str
  * What a failed call tells: declined or refused (known), not done (to be made again), or unknown (to be looked at).
  * `searchLagMs`: how late a search may show what was made.
  */
-export function factsOfError(error: unknown, step: Step, { payment }: Account, searchLagMs: number): Fact[] {
+export function factsOfError(error: unknown, step: Step, { payment, overdue }: Account, searchLagMs: number): Fact[] {
   const later = (unknown: boolean, pauseMs = 0, burnt = false): Fact[] => [{ kind: 'postponed', unknown, burnt, pauseMs }];
   if (errorInfo(error)?.reason === 'OVERLOADED') return later(payment.asking);
   if (!(error instanceof Stripe.errors.StripeError)) throw error;
@@ -78,7 +78,8 @@ export function factsOfError(error: unknown, step: Step, { payment }: Account, s
   if (statusCode === 0 || statusCode >= 500) return !reads && headers['idempotent-replayed'] === 'true' ? burnt : later(reads ? payment.asking : true);
   if (error instanceof Stripe.errors.StripeIdempotencyError) return burnt;
 
-  if (step.do === 'find') return [{ kind: 'not_found' }];
+  // Where nothing can be searched for, the old key finds it; without that key nothing more is made, and the buyer's time runs out.
+  if (step.do === 'find') return payment.generation > 0 && !payment.orderCancelled && !overdue ? later(true, REFUSED_PAUSE_MS) : [{ kind: 'not_found' }];
   if (step.do === 'look_up') return later(false, REFUSED_PAUSE_MS);
   if (step.do === 'refund') return [{ kind: 'refund_refused', refundId: step.refund.refundId, message: error.message }, ...later(true, REFUSED_PAUSE_MS, true)];
   const failure = { code: code ?? error.type, message: error.message };
