@@ -1,5 +1,6 @@
 // The composition root of notification: who is told what, once.
 
+import { setTimeout as pause } from 'node:timers/promises';
 import { createBatcher } from '@millrace/chassis/batcher';
 import type { Env } from '@millrace/chassis/config';
 import { openDatabase } from '@millrace/chassis/db';
@@ -25,11 +26,10 @@ import { createRenderer } from './templates/render.ts';
 import { warmUp } from './templates/samples.ts';
 import { createTwilio } from './twilio.ts';
 
-/**
- * Single reports (webhooks, text messages, look-ups) that come together are settled together. One lane: two would fight over the same rows.
- * Nobody waits for a report, and a little later our own call has mostly been answered.
- */
+/** Single reports (webhooks, text messages, look-ups) that come together are settled together. One lane: two would fight over the same rows. */
 const REPORTS = { name: 'reports', lanes: 1, max: 200, queueLimit: 5_000, paceMs: 25 };
+/** Nobody waits for a webhook, and by then the answer of our own call is written: else each would have to be settled again. */
+const WEBHOOK_PATIENCE_MS = 60;
 
 export async function startNotification(env: Env, signal: AbortSignal): Promise<Running> {
   return runService(defineNotification(env), signal);
@@ -54,6 +54,10 @@ export function defineNotification(env: Env): ServiceDefinition {
     await store.report(reports);
     return reports.map(() => undefined);
   });
+  const reportLater = async (one: Report) => {
+    await pause(WEBHOOK_PATIENCE_MS);
+    return report(one);
+  };
 
   const senders: Loop[] = [sendMails({ store, postmark, renderer, log }), sendTexts({ store, twilio, renderer, report, log })];
   const resolvers: Loop[] = [resolveMails({ store, postmark, renderer, report, log }), resolveTexts({ store, twilio, renderer, report, log })];
@@ -66,8 +70,8 @@ export function defineNotification(env: Env): ServiceDefinition {
     reactions: notificationReactions(createQueueMessages(store, config.ADMIN_EMAILS, wake)),
     loops: [...senders, ...resolvers],
     http: {
-      '/webhooks/postmark': takePostmarkWebhook(config.POSTMARK_WEBHOOK_SECRET, report),
-      '/webhooks/twilio': takeTwilioWebhook({ authToken: config.TWILIO_AUTH_TOKEN, callbackUrl: config.TWILIO_WEBHOOK_URL }, report),
+      '/webhooks/postmark': takePostmarkWebhook(config.POSTMARK_WEBHOOK_SECRET, reportLater),
+      '/webhooks/twilio': takeTwilioWebhook({ authToken: config.TWILIO_AUTH_TOKEN, callbackUrl: config.TWILIO_WEBHOOK_URL }, reportLater),
     },
     warmUp: async () => warmUp(renderer),
     close: () => prisma.$disconnect(),

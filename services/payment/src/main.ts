@@ -24,9 +24,9 @@ const WORKERS = 48;
 /** The runner is poked when there is work; this is for what falls due by time. */
 const POLL_MS = 250;
 /** Between two claims, so that one takes all places that have become free meanwhile. */
-const REST_MS = 10;
+const REST_MS = 25;
 /** Answers of the provider that come together are settled together. */
-const SETTLING = { name: 'settle', lanes: 2, max: 100, queueLimit: 5_000, paceMs: 10 };
+const SETTLING = { name: 'settle', lanes: 2, max: 100, queueLimit: 5_000, paceMs: 25 };
 
 export async function startPayment(env: Env, signal: AbortSignal): Promise<Running> {
   return runService(definePayment(env), signal);

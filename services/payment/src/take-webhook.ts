@@ -1,4 +1,5 @@
 // A webhook's effect, together with its id, in one transaction; those that come together are taken together.
+import { setTimeout as pause } from 'node:timers/promises';
 import { createBatcher } from '@millrace/chassis/batcher';
 import type { Database, Tx } from '@millrace/chassis/db';
 import type { Log } from '@millrace/chassis/log';
@@ -8,11 +9,11 @@ import { isNews, settle } from './settle.ts';
 import { ordersOfIntents, readAccountsOfIntents, rememberWebhooks } from './store.ts';
 import { disputeFact, intentFact, refundFact } from './stripe-facts.ts';
 
-/**
- * One lane: two would often wait for each other's payments. Nobody waits for a webhook, and a little later our own call has mostly told the
- * same. A full queue answers 503, and Stripe repeats.
- */
+/** One lane: two would often wait for each other's payments. A full queue answers 503, and Stripe repeats. */
 const BATCHING = { name: 'webhooks', lanes: 1, max: 200, queueLimit: 5_000, paceMs: 25 };
+
+/** Nobody waits for a webhook, and by then the answer of our own call, which mostly says the same, is written: it is a look instead of a change. */
+const PATIENCE_MS = 60;
 
 export type News = { id: string; type: string; intentId: string; orderId: string; fact: Fact };
 
@@ -52,7 +53,7 @@ export function newsOf(event: Stripe.Event): News | undefined {
  * and the rest is taken under the payments' locks.
  */
 export function createTakeWebhook(db: Database, log: Log, wake: () => void): (news: News) => Promise<void> {
-  return createBatcher<News, void>(BATCHING, async (batch) => {
+  const takeBatched = createBatcher<News, void>(BATCHING, async (batch) => {
     const accounts = await readAccountsOfIntents(db, batch.map(({ intentId }) => intentId));
     const known = new Map(accounts.map((account) => [account.payment.providerPaymentId, account]));
     const [stale, telling]: [News[], News[]] = [[], []];
@@ -64,6 +65,10 @@ export function createTakeWebhook(db: Database, log: Log, wake: () => void): (ne
     if (telling.length > 0) await db.transaction((tx) => take(tx, telling));
     return batch.map(() => undefined);
   });
+  return async (news) => {
+    await pause(PATIENCE_MS);
+    return takeBatched(news);
+  };
 
   async function take(tx: Tx, batch: News[]): Promise<void> {
     const fresh = await rememberWebhooks(tx, batch);
