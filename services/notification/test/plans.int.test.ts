@@ -35,8 +35,8 @@ afterAll(async () => {
 
 /** What the news of an order, its mails and the reports about them ask of the database. */
 async function work(on: Queryable): Promise<void> {
-  const store = createStore({ ...db, query: on.query });
-  const tx: Tx = { query: on.query, afterCommit() {}, writesEvents() {} };
+  const store = createStore({ ...db, ...on });
+  const tx: Tx = { ...on, afterCommit() {}, writesEvents() {} };
   const numbers = Array.from({ length: BATCH }, (_, i) => i * 500 + 1);
   await store.meet(tx, numbers.map((n) => ({ orderId: `ord_${n}`, customerId: `c${n}`, name: 'Ada', email: 'ada@mail.example', phone: '', order: { currency: 'EUR', total: '1', lines: [] } })));
   await store.queue(tx, numbers.flatMap((n) => messagesFor({ kind: 'payment_confirmation', orderId: `ord_${n}`, details: {} }, [])));
