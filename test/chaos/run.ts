@@ -40,8 +40,7 @@ export type Result = {
 const CALM_MS: Lengths = { brief: 1_000, short: 5_000, full: 10_000 };
 /** The first calls open connections and warm everything up. */
 const WARM_UP_MS = 1_000;
-/** In the brief form as many orders as possible have to meet a fault that is soon over. */
-const PER_SECOND: Lengths = { brief: 20, short: 12, full: 12 };
+const PER_SECOND = 12;
 const PRODUCTS = 4;
 const STOCK = 5_000;
 const PRICE = 1_250n;
@@ -63,7 +62,7 @@ export async function runExperiment(system: System, experiment: Experiment, jour
   const admin = clientsAt(edge, tokens.admin);
   const load = createLoad(clientsAt(edge, tokens.service), journal, seeded(`${seed} ${experiment.id} load`), name, async () => (await fetch(`${edge}/readyz`)).ok);
   const skus = await makeProducts(admin, name, experiment.stock ?? STOCK);
-  const context: Context = { system, admin, load, journal, random: seeded(`${seed} ${experiment.id}`), name, skus, perSecond: experiment.perSecond ?? PER_SECOND[form], form, by: (lengths) => lengths[form], short: form !== 'full', say };
+  const context: Context = { system, admin, load, journal, random: seeded(`${seed} ${experiment.id}`), name, skus, perSecond: experiment.perSecond ?? PER_SECOND, form, by: (lengths) => lengths[form], short: form !== 'full', say };
   const result: Result = {
     experiment: experiment.id, title: experiment.title, seed, form, fault: { count: 0, what: '' }, operations: 0, acknowledged: 0, unknown: 0, refused: 0,
     audit: [], violations: 0, settleMs: { p50: 0, max: 0 }, quietMs: 0, tookMs: 0,
