@@ -1,7 +1,7 @@
 // What mails and text messages have in common when they are due: may it go, what does it say, what does the outcome mean.
 
 import { backoff } from '@millrace/chassis/backoff';
-import { type Fact, LAG_AFTER_ANSWER_MS, LAG_WITHOUT_ANSWER_MS, LOOK_UP_SOON_MS, type Outcome, verdict, withoutAddresses } from './notification.ts';
+import { type Fact, LAG_AFTER_ANSWER_MS, LAG_WITHOUT_ANSWER_MS, LOOK_UP_SOON_MS, type Outcome, SEND_WITHIN_MS, verdict, withoutAddresses } from './notification.ts';
 import type { Due } from './store.ts';
 import type { Letter } from './templates/render.ts';
 
@@ -11,8 +11,6 @@ const RETRY_MAX_MS = 24 * 3_600_000;
 /** A message whose customer is not known yet is looked at again after its own age, so that old ones cost little. */
 const WAIT_MIN_MS = 500;
 const WAIT_MAX_MS = 3_600_000;
-/** A process that was stopped for longer than this no longer holds its lease for sure: others may have looked the message up by now. */
-const SEND_WITHIN_MS = 10_000;
 
 /** Undefined when the message may go to the provider now; else what becomes of it instead. */
 export function withheld(due: Due): Fact | undefined {

@@ -31,6 +31,10 @@ export const CONTACT_PATIENCE_MS = 24 * 3_600_000;
 export const LAG_AFTER_ANSWER_MS = 10_000;
 /** When it never answered it may be slow and still at it. */
 export const LAG_WITHOUT_ANSWER_MS = 60_000;
+/** A process that was stopped for longer than this no longer holds its lease for sure: others may have looked the message up by now. */
+export const SEND_WITHIN_MS = 10_000;
+/** A sender that died may have called as late as it was allowed to, and had no answer either. */
+export const LAG_AFTER_CLAIM_MS = SEND_WITHIN_MS + LAG_WITHOUT_ANSWER_MS;
 /** If nobody can say for so long whether a message was sent, it is not sent again. */
 export const DOUBT_PATIENCE_MS = 24 * 3_600_000;
 /** An unknown outcome is looked up this soon: mostly the message is there. */

@@ -260,9 +260,9 @@ async function settle(): Promise<void> {
   for (const loop of [...loops.lookUps, loops.mails, loops.texts]) await loop.drain();
 }
 
-/** A minute passes, and whoever pauses longer comes back too. */
+/** A minute and a half passes, and whoever pauses longer comes back too. */
 async function hurry(): Promise<void> {
-  await db.query(sql`UPDATE notification SET due_time = now(), sending_time = sending_time - interval '1 minute', resend_time = resend_time - interval '1 minute' WHERE state = 'pending'`);
+  await db.query(sql`UPDATE notification SET due_time = now(), sending_time = sending_time - interval '90 seconds', resend_time = resend_time - interval '90 seconds' WHERE state = 'pending'`);
 }
 
 async function unsettled(): Promise<number> {

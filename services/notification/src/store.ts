@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { type Database, sql, type Tx } from '@millrace/chassis/db';
-import type { Channel, Details, Kind, Message } from './notification.ts';
+import { type Channel, type Details, type Kind, LAG_AFTER_CLAIM_MS, type Message } from './notification.ts';
 import { type Report, type Seen, settle } from './settle.ts';
 import type { OrderView } from './templates/render.ts';
 
@@ -65,7 +65,7 @@ export function createStore(db: Database) {
           SELECT notification_id FROM notification WHERE state = 'pending' AND channel = ${channel} AND NOT sending AND due_time <= now()
           ORDER BY due_time LIMIT ${limit} FOR UPDATE SKIP LOCKED),
         claimed AS (
-          UPDATE notification n SET sending = true, sending_time = now(), attempts = n.attempts + 1, due_time = now() + ${LEASE_MS} * interval '1 ms', resend_time = now() + ${LEASE_MS} * interval '1 ms',
+          UPDATE notification n SET sending = true, sending_time = now(), attempts = n.attempts + 1, due_time = now() + ${LEASE_MS} * interval '1 ms', resend_time = now() + ${LAG_AFTER_CLAIM_MS} * interval '1 ms',
             recipient = CASE WHEN n.recipient <> '' THEN n.recipient
               ELSE coalesce((SELECT CASE n.channel WHEN 'email' THEN c.email ELSE c.phone END FROM contact c WHERE c.order_id = n.order_id), '') END
           WHERE n.notification_id = ANY(ARRAY(SELECT notification_id FROM due))
