@@ -102,7 +102,7 @@ export function reconcileLoop(reconcile: Reconcile, db: Database, log: Log, inte
 type Difference = Pick<Discrepancy, 'kind' | 'ours' | 'theirs'> & { fits: boolean };
 
 /** What differs, as far as the worker that may be at it right now can't be expected to settle it. */
-function differenceOf(account: Account, record: ProviderRecord): Difference | undefined {
+export function differenceOf(account: Account, record: ProviderRecord): Difference | undefined {
   const { payment } = account;
   const { mismatch, account: after } = apply(account, record);
   if (mismatch) {

@@ -77,8 +77,8 @@ const isDue = ({ change, goOn }: Decision): boolean => change?.dueMs === 0 && !g
 
 type Decision = Omit<Settled, 'stamp'> & { change?: Change };
 
-/** `stamp`: of the row that it is decided on, when nobody has locked it. */
-function decide(before: Account, { facts, holder }: Item, stamp: string | null = null): Decision {
+/** What facts make of one payment, and when it is looked at again. Pure. `stamp`: of the row that it is decided on, when nobody has locked it. */
+export function decide(before: Account, { facts, holder }: Item, stamp: string | null = null): Decision {
   let account = holder ? { ...before, payment: { ...before.payment, asking: false } } : before;
   const told: Told[] = [];
   const mismatches: Mismatch[] = [];

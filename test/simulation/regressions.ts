@@ -1,0 +1,25 @@
+// Schedules that once broke a promise, as the simulation printed them: they are played first, for ever.
+import type { Schedule } from './moves.ts';
+
+export const REGRESSIONS: readonly { title: string; schedule: Schedule }[] = [
+  {
+    title: 'a sender that died without an answer waits as long as one that got none, before it sends again',
+    schedule: {
+      scene: { stock: [4, 1], webhooks: true, searchLagMs: 0, slowMailMs: 40_000, shuffled: true },
+      moves: [
+        ['relay', 0, 0], ['deliver', 0, 0], ['deliver', 0, 0], ['order', 0, 7], ['go', 0, 0], ['go', 0, 0], ['go', 0, 0], ['go', 0, 0], ['go', 0, 0], ['relay', 0, 0],
+        ['deliver', 1, 0], ['send', 0, 0], ['mishap', 0, 0], ['crash', 0, 0],
+      ],
+    },
+  },
+  {
+    title: 'a repeat of PlaceOrder whose hold is refused is answered with the order of the call before it',
+    schedule: {
+      scene: { stock: [5, 1], webhooks: true, searchLagMs: 0, slowMailMs: 0, shuffled: true },
+      moves: [
+        ['relay', 0, 0], ['deliver', 0, 0], ['deliver', 0, 0], ['order', 1, 0], ['retry', 0, 0], ['go', 0, 0], ['go', 0, 0], ['go', 0, 0], ['go', 0, 0], ['go', 0, 0],
+        ['mishap', 0, 0], ['release', 0, 0],
+      ],
+    },
+  },
+];
