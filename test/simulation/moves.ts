@@ -66,7 +66,7 @@ export type Profile = { name: string; weights?: Record<string, number>; start?: 
 
 const repeat = (move: Move, times: number): Move[] => Array.from({ length: times }, () => move);
 /** The products are known, and the first buyer's order is in, to be paid with the method numbered `with`. */
-const placedWith = (method: number): Move[] => [['relay', 0, 0], ...repeat(['deliver', 0, 0], 2), ['order', 0, method], ...repeat(['go', 0, 0], 5), ['relay', 0, 0], ['deliver', 0, 0]];
+const placedWith = (method: number): Move[] => [['relay', 0, 0], ...repeat(['deliver', 0, 0], 2), ['order', 0, method], ...repeat(['go', 0, 0], 4), ['relay', 0, 0], ['deliver', 0, 0]];
 
 export const PROFILES: Record<'all' | 'E15' | 'E21', Profile> = {
   all: { name: 'anything, anywhere', length: 80 },

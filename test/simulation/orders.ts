@@ -1,8 +1,9 @@
 // Order's rows and calls around its pure decisions, and the buyers who call: they ask again with the same request id when they don't know.
 import type { Order, Quantity } from '../../services/order/src/order.ts';
+import type { Priced } from '../../services/order/src/pricing.ts';
 import type { Opening } from '../../services/payment/src/payment.ts';
 import type { Catalogue, Inventory } from './inventory.ts';
-import { earliest, type Go, isRefusal, MINUTE, NEVER, type SimEvent, type Stage } from './stage.ts';
+import { type Accident, earliest, type Go, isRefusal, MINUTE, NEVER, type SimEvent, type Stage } from './stage.ts';
 
 export const PAYMENT_WINDOW_MS = 30 * MINUTE;
 export const HOLD_GRACE_MS = 5 * MINUTE;
@@ -54,64 +55,66 @@ export function createOrders(stage: Stage, catalogue: Catalogue, inventory: Inve
     }
   }
 
-  /** A call's answer: a refusal is one; an accident on the way leaves the buyer without. */
-  function answer(entry: Entry, work: () => ReturnType<Go>): ReturnType<Go> {
+  /** A step of a call: what is refused is looked up, for it may have been done for the call before. An accident on the way leaves the buyer without an answer. */
+  function step(entry: Entry, work: () => ReturnType<Go>): ReturnType<Go> {
     try {
       return work();
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      // What is refused to a repeat may have been done for the call before it.
-      if (placed.get(entry.key) === orderIdOf(entry)) return tell(entry, orderIdOf(entry));
-      // Inventory has not heard of the product yet: order says that it is late, and the buyer comes back.
-      if (error.reason === 'UNKNOWN_SKU') return undefined;
-      // Of a call that is still under way elsewhere, a refusal of its repeat says nothing.
-      if (stage.tasks.filter(({ name }) => name.endsWith(` ${entry.key}`)).length > 1) return undefined;
-      entry.outcome = 'fail';
-      stage.note(() => `${entry.key}: refused, ${error.reason}`);
-      return undefined;
+      return placed.has(entry.key) ? repeat(entry) : refuse(entry, error.reason);
     }
   }
 
-  function tell(entry: Entry, orderId: string): ReturnType<Go> {
+  function refuse(entry: Entry, reason: string): undefined {
+    stage.note(() => `${entry.key}: refused, ${reason}`);
+    // Inventory has not heard of the product yet: order says that it is late, and the buyer comes back.
+    // Of a call that is still under way elsewhere, a refusal of its repeat says nothing.
+    if (reason === 'UNKNOWN_SKU' || stage.tasks.filter(({ name }) => name.endsWith(` ${entry.key}`)).length > 1) return;
+    entry.outcome = 'fail';
+  }
+
+  function repeat(entry: Entry): ReturnType<Go> {
+    const winner = placed.get(entry.key);
+    return winner === orderIdOf(entry) ? answer(entry, winner) : refuse(entry, 'REQUEST_ID_REUSED');
+  }
+
+  function answer(entry: Entry, orderId: string): ReturnType<Go> {
     return { name: `answer ${entry.key}`, go: (accident) => {
       if (accident === 'none') Object.assign(entry, { outcome: 'ok', orderId });
       return undefined;
     } };
   }
 
-  /** Look-up, prices, hold, insert, answer: each a step of its own. */
+  /** Prices, hold, insert, answer: each a step of its own. */
   function place(entry: Entry): void {
-    const { key, buyer, body, paymentMethod } = entry;
-    const orderId = orderIdOf(entry);
-    const known = (): ReturnType<Go> => {
-      const winner = placed.get(key);
-      if (winner !== orderId) throw Object.assign(new Error('another body'), { reason: 'REQUEST_ID_REUSED' });
-      return tell(entry, winner);
-    };
-    stage.begin('order', `look up ${key}`, () => answer(entry, () => {
-      if (placed.has(key)) return known();
-      const now = stage.date;
-      return { name: `prices for ${key}`, go: () => answer(entry, () => {
-        const products = new Map([...catalogue.products()].map(([sku, { name, price, state }]) => [sku, { sku, name, price: { currency: price.currencyCode, amount: price.minorUnits }, archived: state === 'ARCHIVED' }]));
-        const basket = (BASKETS[buyer] as Quantity[]).map(({ sku, quantity }) => ({ sku, quantity: quantity + body }));
-        const priced = rules.priceLines(basket, products);
-        const paymentDueTime = new Date(now.getTime() + PAYMENT_WINDOW_MS);
-        return { name: `hold for ${key}`, go: (accident) => answer(entry, () => {
-          if (accident !== 'unreached' && accident !== 'busy') inventory.hold({ orderId, lines: priced.lines.map(({ sku, quantity }) => ({ sku, quantity })), holdUntil: new Date(paymentDueTime.getTime() + HOLD_GRACE_MS), actor: 'order' });
-          if (accident !== 'none') return undefined;
-          return { name: `insert ${key}`, go: () => answer(entry, () => {
-            if (placed.has(key)) {
-              if (placed.get(key) !== orderId) inventory.release(orderId);
-              return known();
-            }
-            placed.set(key, orderId);
-            const customer = { customerId: `c${buyer}`, name: '', email: `c${buyer}@example.com`, phone: buyer === 0 ? '+49170' : '' };
-            become(undefined, rules.newOrder({ ...priced, orderId, customer, paymentMethod, shippingAddress: undefined, note: '', paymentDueTime }, now));
-            return tell(entry, orderId);
-          }) };
-        }) };
-      }) };
+    const { key, buyer, body } = entry;
+    stage.begin('order', `prices for ${key}`, () => step(entry, () => {
+      const products = new Map([...catalogue.products()].map(([sku, { name, price, state }]) => [sku, { sku, name, price: { currency: price.currencyCode, amount: price.minorUnits }, archived: state === 'ARCHIVED' }]));
+      const priced = rules.priceLines((BASKETS[buyer] as Quantity[]).map(({ sku, quantity }) => ({ sku, quantity: quantity + body })), products);
+      return { name: `hold for ${key}`, go: (accident) => step(entry, () => hold(entry, priced, accident)) };
     }));
+  }
+
+  function hold(entry: Entry, priced: Priced, accident: Accident): ReturnType<Go> {
+    const now = stage.date;
+    const paymentDueTime = new Date(stage.now + PAYMENT_WINDOW_MS);
+    const wish = { orderId: orderIdOf(entry), lines: priced.lines.map(({ sku, quantity }) => ({ sku, quantity })), holdUntil: new Date(stage.now + PAYMENT_WINDOW_MS + HOLD_GRACE_MS), actor: 'order' };
+    if (accident !== 'unreached' && accident !== 'busy') inventory.hold(wish);
+    if (accident !== 'none') return undefined;
+    return { name: `insert ${entry.key}`, go: () => insert(entry, { ...priced, paymentDueTime }, now) };
+  }
+
+  function insert(entry: Entry, priced: Priced & { paymentDueTime: Date }, now: Date): ReturnType<Go> {
+    const { key, buyer, paymentMethod } = entry;
+    const orderId = orderIdOf(entry);
+    if (placed.has(key)) {
+      if (placed.get(key) !== orderId) inventory.release(orderId);
+      return repeat(entry);
+    }
+    placed.set(key, orderId);
+    const customer = { customerId: `c${buyer}`, name: '', email: `c${buyer}@example.com`, phone: buyer === 0 ? '+49170' : '' };
+    become(undefined, rules.newOrder({ ...priced, orderId, customer, paymentMethod, shippingAddress: undefined, note: '' }, now));
+    return answer(entry, orderId);
   }
 
   /** A refusal leaves no trace. */

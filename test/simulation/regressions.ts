@@ -7,7 +7,7 @@ export const REGRESSIONS: readonly { title: string; schedule: Schedule }[] = [
     schedule: {
       scene: { stock: [4, 1], webhooks: true, searchLagMs: 0, slowMailMs: 40_000, shuffled: true },
       moves: [
-        ['relay', 0, 0], ['deliver', 0, 0], ['deliver', 0, 0], ['order', 0, 7], ['go', 0, 0], ['go', 0, 0], ['go', 0, 0], ['go', 0, 0], ['go', 0, 0], ['relay', 0, 0],
+        ['relay', 0, 0], ['deliver', 0, 0], ['deliver', 0, 0], ['order', 0, 7], ['go', 0, 0], ['go', 0, 0], ['go', 0, 0], ['go', 0, 0], ['relay', 0, 0],
         ['deliver', 1, 0], ['send', 0, 0], ['mishap', 0, 0], ['crash', 0, 0],
       ],
     },
@@ -17,8 +17,8 @@ export const REGRESSIONS: readonly { title: string; schedule: Schedule }[] = [
     schedule: {
       scene: { stock: [5, 1], webhooks: true, searchLagMs: 0, slowMailMs: 0, shuffled: true },
       moves: [
-        ['relay', 0, 0], ['deliver', 0, 0], ['deliver', 0, 0], ['order', 1, 0], ['retry', 0, 0], ['go', 0, 0], ['go', 0, 0], ['go', 0, 0], ['go', 0, 0], ['go', 0, 0],
-        ['mishap', 0, 0], ['release', 0, 0],
+        ['relay', 0, 0], ['deliver', 0, 0], ['deliver', 0, 0], ['order', 1, 0], ['retry', 0, 0], ['go', 0, 0], ['go', 0, 0], ['go', 1, 0], ['go', 0, 0],
+        ['release', 0, 0],
       ],
     },
   },
