@@ -32,7 +32,7 @@ export function createPayment(stage: Stage, provider: Provider, openingOf: (orde
   function settle(item: Item): Held & { goOn: boolean } | undefined {
     const row = rows.get(item.orderId);
     if (row === undefined) return undefined;
-    const held = item.holder?.held.stamp === String(row.stamp) ? item.holder.held : undefined;
+    const held = item.holder?.held.stamp === String(row.stamp) || !rules.house.stamps ? item.holder?.held : undefined;
     const { change, account, goOn } = rules.payment.settle(held?.account ?? (lock(item.orderId) as Account), item, held?.stamp);
     if (change) save(row, change);
     return { account, stamp: String(row.stamp), goOn };

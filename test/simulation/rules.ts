@@ -26,6 +26,8 @@ export const RULES = {
     outbox: true,
     /** An event is acknowledged after its effect; else before it, and lost when the service dies then. */
     ackAfterEffect: true,
+    /** What was decided on a row as it was read is only saved where nobody has written it since. */
+    stamps: true,
     /** Webhook ids are remembered with the effect. */
     webhookMemory: true,
   },

@@ -15,6 +15,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   { title: 'events are acknowledged before their effect', rules: withRules({ house: { ...house, ackAfterEffect: false } }), breaks: /I\d/ },
   { title: 'events are said after the commit, if at all', rules: withRules({ house: { ...house, outbox: false } }), breaks: /I\d/ },
   { title: 'a repeated refund request is a new one', rules: withRules({ house: { ...house, requestMemory: false } }), breaks: /I3/ },
+  { title: 'a worker writes over what others have changed meanwhile', rules: withRules({ house: { ...house, stamps: false } }), breaks: /I\d|does not settle/ },
   {
     title: 'a new idempotency key for every call, and no look before the next one',
     rules: withRules({ payment: { ...payment, idempotencyKey: () => `random ${(keys += 1)}`, nextStep: (account) => payment.nextStep(ignoringDoubt(account)) } }),
