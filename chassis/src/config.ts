@@ -26,6 +26,7 @@ export const serviceConfig = {
   ...processConfig,
   DATABASE_URL: urlOf(['postgres:', 'postgresql:'], 'expected the URL of the database, postgresql://user:password@host:port/name'),
   NATS_URL: urlOf(['nats:', 'tls:'], 'expected the URL of the broker, nats://user:password@host:port'),
+  MILLRACE_CRASH_POINT: z.string().regex(/^[\w.]+(:\d{1,6})?$/, 'expected the name of a crash point, such as order.place.held or order.place.held:3').optional(),
   MILLRACE_TOKEN: z.string("expected the service's own token, a JWT with the role service").regex(/^[\w-]+\.[\w-]+\.[\w-]+$/, 'expected a JWT'),
 };
 

@@ -4,6 +4,7 @@ import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { Message } from '@bufbuild/protobuf';
 import type { ConsumerMessages, JetStreamClient, JsMsg } from '@nats-io/jetstream';
 import { backoff } from './backoff.ts';
+import { crashPoint } from './crash-point.ts';
 import type { Database } from './db.ts';
 import { buryEvent } from './dead-letters.ts';
 import { eventKind } from './events.ts';
@@ -80,9 +81,11 @@ export function createConsumer(options: ConsumerOptions): Loop {
       }
     }
     if (readable.length === 0) return;
+    crashPoint('consumer.received');
     try {
       const events = readable.map(({ event }) => event);
       await db.transaction((tx) => handleOnce(tx, events, reactions));
+      crashPoint('consumer.committed');
       readable.forEach(({ message }) => message.ack());
     } catch (error) {
       if (isOutage(error)) readable.forEach(({ message }) => message.nak(backoff(message.info.deliveryCount, { maxMs: MAX_PAUSE_MS })));

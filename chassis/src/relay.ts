@@ -3,6 +3,7 @@
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
 import { JetStreamApiError, type JetStreamClient } from '@nats-io/jetstream';
 import { advisoryLock } from './advisory-lock.ts';
+import { crashPoint } from './crash-point.ts';
 import { sql, type Database, type Queryable } from './db.ts';
 import type { Log } from './log.ts';
 import { createLoop, restAfter, type Loop } from './loop.ts';
@@ -69,6 +70,7 @@ export function createRelay({ service, db, log, broker, lost }: RelayOptions): R
     stored = [];
     if (rows.length === 0 || loss.aborted) return 0;
     await unlessLost(publish(js, service, rows, loss), loss);
+    crashPoint('relay.published');
     stored = rows.map((row) => row.position);
     return rows.length;
   }

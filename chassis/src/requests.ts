@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { create, fromBinary, toBinary, type DescMessage, type Message, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
 import type { HandlerContext } from '@connectrpc/connect';
 import { callerOf, type Caller } from './auth.ts';
+import { crashPoint } from './crash-point.ts';
 import { sql, type Database, type Tx } from './db.ts';
 import { refuse } from './errors.ts';
 
@@ -21,7 +22,7 @@ export type RememberedCall<Req extends DescMessage, Res extends DescMessage> = {
  * For a service's mutating RPCs: runs the effect in one transaction, once per request id, and makes the RPC's answer of what it returns.
  */
 export function createOnce(db: Database) {
-  return function once<Req extends DescMessage, Res extends DescMessage>(
+  return async function once<Req extends DescMessage, Res extends DescMessage>(
     rpc: { name: string; input: Req; output: Res },
     request: MessageShape<Req> & { requestId: string },
     context: HandlerContext,
@@ -29,7 +30,9 @@ export function createOnce(db: Database) {
   ): Promise<MessageShape<Res>> {
     const caller = callerOf(context);
     const call = { method: rpc.name, caller, requestId: request.requestId, schema: rpc.input, request, response: rpc.output };
-    return db.transaction((tx) => remember(tx, call, async () => create(rpc.output, await effect(tx, caller))));
+    const answer = await db.transaction((tx) => remember(tx, call, async () => create(rpc.output, await effect(tx, caller))));
+    crashPoint('requests.committed');
+    return answer;
   };
 }
 
@@ -55,6 +58,7 @@ export async function remember<Req extends DescMessage, Res extends DescMessage>
     return fromBinary(call.response, known.response);
   }
   const answer = await effect();
+  crashPoint('requests.decided');
   await tx.query(sql`
     UPDATE request_memory SET response = ${Buffer.from(toBinary(call.response, answer))}
     WHERE method = ${method} AND caller = ${caller.subject} AND request_id = ${requestId}`);

@@ -10,6 +10,7 @@ import { createVerifier } from './auth.ts';
 import { connectBroker, lossOf } from './broker.ts';
 import type { ProcessConfig, ServiceConfig } from './config.ts';
 import { createConsumers } from './consumer.ts';
+import { armCrashPoint } from './crash-point.ts';
 import { sql, type Database } from './db.ts';
 import { createDeadLetters, deadLetterRoutes } from './dead-letters.ts';
 import { eventKind } from './events.ts';
@@ -64,6 +65,7 @@ export async function runService(definition: ServiceDefinition, signal: AbortSig
 
 /** Services behind one port. Each has its own database, broker connection, relay, consumers and loops; the process is ready when all are. */
 export async function runServices({ name, config, log }: Host, definitions: ServiceDefinition[], signal: AbortSignal): Promise<Running> {
+  definitions.forEach((one) => armCrashPoint(one.name, one.config.MILLRACE_CRASH_POINT));
   const parts = definitions.map(createPart);
   // One after the other: while one computes, another's first connection would run out of time on a busy machine.
   for (const { warmUp } of definitions) await warmUp?.();

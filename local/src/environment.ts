@@ -30,7 +30,8 @@ const STRIPE_EVENTS = [
 const STRIPE = ['STRIPE_SECRET_KEY', 'STRIPE_WEBHOOK_SECRET', 'STRIPE_API_BASE'];
 const POSTMARK = ['POSTMARK_SERVER_TOKEN', 'POSTMARK_API_BASE', 'POSTMARK_WEBHOOK_SECRET', 'MAIL_FROM', 'ADMIN_EMAILS'];
 const TWILIO = ['TWILIO_ACCOUNT_SID', 'TWILIO_AUTH_TOKEN', 'TWILIO_FROM', 'TWILIO_API_BASE', 'TWILIO_WEBHOOK_URL'];
-const OURS = ['PORT', 'HOST', 'DATABASE_URL', 'NATS_URL', 'MILLRACE_JWKS', 'MILLRACE_TOKEN', ...STRIPE, ...POSTMARK, ...TWILIO, ...SERVICES.map(urlName)];
+/** A crash point is for one start of one service: crash-plan.ts hands it out. */
+const OURS = ['MILLRACE_CRASH_POINT', 'PORT', 'HOST', 'DATABASE_URL', 'NATS_URL', 'MILLRACE_JWKS', 'MILLRACE_TOKEN', ...STRIPE, ...POSTMARK, ...TWILIO, ...SERVICES.map(urlName)];
 
 export function urlName(service: string): string {
   return `${service.toUpperCase()}_URL`;

@@ -5,6 +5,7 @@ import { connect } from '@nats-io/transport-node';
 import type { Flags } from '../flags.mjs';
 import { DEFAULT_SEED, demoCatalogue } from './catalogue.ts';
 import { type Running, startChild } from './child.ts';
+import { nextCrash, planCrash } from './crash-plan.ts';
 import { prepareDatabase } from './databases.ts';
 import { type Environment, type Plan, edgeEnvironment, sandboxEnvironment, serviceEnvironment, serviceUrl, togetherEnvironment } from './environment.ts';
 import { type Home, ROOT, writeAtomically } from './home.ts';
@@ -54,6 +55,7 @@ export function createSystem({ home, flags, portBase, env, say }: Options): Syst
     if (left.length > 0) say(`ended what an earlier run left behind: ${left.join(', ')}`);
     await refuseTakenPorts(ownNats ? ports : { ...ports, nats: undefined });
 
+    planCrash(home, env.MILLRACE_CRASH_POINT);
     const plan = await makePlan();
     await Promise.all([upPostgres(plan), upNats(plan), up('sandbox', 'sandbox/src/main.ts', sandboxEnvironment(plan), ports.sandbox)]);
     say('Postgres, NATS and the sandbox are up');
@@ -127,7 +129,7 @@ export function createSystem({ home, flags, portBase, env, say }: Options): Syst
 
   async function up(name: string, script: string, processEnv: Environment, port: number, youngGeneration?: number): Promise<void> {
     const logFile = home.file('logs', `${name}.log`);
-    await keep(name, () => startChild({ name, script: path.join(ROOT, script), env: processEnv, logFile, readyUrl: `${HOST}:${port}/readyz`, ...(youngGeneration && { youngGeneration }) }, remember(name)), logFile);
+    await keep(name, () => startChild({ name, script: path.join(ROOT, script), env: { ...processEnv, ...nextCrash(home, name) }, logFile, readyUrl: `${HOST}:${port}/readyz`, ...(youngGeneration && { youngGeneration }) }, remember(name)), logFile);
   }
 
   // Started, watched, and started again whenever it ends unasked.

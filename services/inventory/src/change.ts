@@ -1,5 +1,6 @@
 // Load, decide, save: the one way in which stock changes.
 import type { Changes } from '@millrace/chassis/changes';
+import { crashPoint } from '@millrace/chassis/crash-point';
 import type { Tx } from '@millrace/chassis/db';
 import { appendEvents } from '@millrace/chassis/outbox';
 import { Books } from './books.ts';
@@ -19,6 +20,7 @@ export function createChange(changes: Changes, levels: Levels): Change {
     const closing = books.close();
     const events = eventsOf(closing);
     if (closing.stocks.length + closing.added.length + closing.changed.length > 0) await Promise.all([save(tx, closing), appendEvents(tx, events)]);
+    crashPoint('change.saved');
     tx.afterCommit(() => {
       levels.remember([...stocks, ...closing.stocks.map(({ stock }) => stock)]);
       closing.stocks.forEach(({ stock }) => changes.notify(stock.sku));

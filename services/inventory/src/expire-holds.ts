@@ -1,5 +1,6 @@
 // Ends holds whose time is over, by the database's clock. Needs no lease: two instances meet at the locks, and the second finds nothing to do.
 import { createBatcher } from '@millrace/chassis/batcher';
+import { crashPoint } from '@millrace/chassis/crash-point';
 import type { Database } from '@millrace/chassis/db';
 import type { Log } from '@millrace/chassis/log';
 import { createLoop, type Loop } from '@millrace/chassis/loop';
@@ -15,8 +16,8 @@ const CAUSE = { reason: 'the hold expired', actor: 'inventory' };
 
 export function expireHolds(db: Database, log: Log, change: Change): Loop {
   // A batch of one lane: if it fails its holds are tried one by one, so that a bad one can't keep the others.
-  const end = createBatcher({ name: 'expired holds', lanes: 1, max: BATCH, queueLimit: BATCH }, (orderIds: string[]) =>
-    db.transaction(async (tx) =>
+  const end = createBatcher({ name: 'expired holds', lanes: 1, max: BATCH, queueLimit: BATCH }, async (orderIds: string[]) => {
+    const ended = await db.transaction(async (tx) =>
       change(tx, await scopeOf(tx, orderIds), (books) =>
         orderIds.map((orderId) => {
           const current = books.reservation(orderId);
@@ -24,8 +25,10 @@ export function expireHolds(db: Database, log: Log, change: Change): Loop {
           return true;
         }),
       ),
-    ),
-  );
+    );
+    crashPoint('expire.ended');
+    return ended;
+  });
 
   return createLoop({
     name: 'expire holds',

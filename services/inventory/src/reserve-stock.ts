@@ -1,6 +1,7 @@
 // Holding stock: many reservations in one transaction, each decided by itself, in the order in which they came.
 import { createBatcher } from '@millrace/chassis/batcher';
 import type { Changes } from '@millrace/chassis/changes';
+import { crashPoint } from '@millrace/chassis/crash-point';
 import type { Database } from '@millrace/chassis/db';
 import { refuse } from '@millrace/chassis/errors';
 import { Books } from './books.ts';
@@ -26,7 +27,9 @@ export type Stores = { db: Database; change: Change; levels: Levels; changes: Pi
 export function createReserveStock(stores: Stores): ReserveStock {
   const reserve = createBatcher({ name: 'reservations', lanes: LANES, max: MAX_BATCH, queueLimit: QUEUE_LIMIT }, async (batch: Waiting[]) => {
     const skus = [...new Set(batch.flatMap(({ wish }) => wish.lines.map(({ sku }) => sku)))];
-    return (await onKnownLevels(stores, skus, batch)) ?? underLocks(stores, skus, batch);
+    const results = (await onKnownLevels(stores, skus, batch)) ?? (await underLocks(stores, skus, batch));
+    crashPoint('reserve.saved');
+    return results;
   });
   return async (wish, signal) => reserve({ wish, signal });
 }

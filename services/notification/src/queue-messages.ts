@@ -1,5 +1,6 @@
 // Turns news into queued messages, in the transaction that hears them.
 
+import { crashPoint } from '@millrace/chassis/crash-point';
 import type { Tx } from '@millrace/chassis/db';
 import { messagesFor, type News } from './notification.ts';
 import type { Contact, Store } from './store.ts';
@@ -9,6 +10,7 @@ export function createQueueMessages(store: Store, admins: readonly string[], wak
   return async (tx, { contacts = [], news = [] }) => {
     // In one packet: none needs the other's answer.
     await Promise.all([store.meet(tx, contacts), store.queue(tx, news.flatMap((item) => messagesFor(item, admins)))]);
+    crashPoint('messages.queued');
     tx.afterCommit(wake);
   };
 }

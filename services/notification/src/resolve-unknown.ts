@@ -1,5 +1,6 @@
 // A message whose sending had no answer, or whose sender died, is looked up at the provider before anybody sends it again.
 
+import { crashPoint } from '@millrace/chassis/crash-point';
 import type { Log } from '@millrace/chassis/log';
 import { createRunner, type Loop } from '@millrace/chassis/loop';
 import { letterOf, retryPause } from './attempt.ts';
@@ -42,6 +43,7 @@ function resolveUnknown(channel: Channel, { store, report, log }: Parts, find: F
         const { notificationId, seen } = due;
         try {
           const { providerMessageId, subject = '' } = await find(due);
+          crashPoint('message.looked_up');
           await report({ notificationId, fact: afterLookUp(providerMessageId, due, retryPause(due)), subject, seen });
           log.info({ channel, notificationId, found: providerMessageId !== undefined, doubtMs: Math.round(due.doubtMs) }, 'an unknown outcome was looked up');
         } catch (error) {

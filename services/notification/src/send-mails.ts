@@ -1,5 +1,6 @@
 // Sends mails that are due, many in a call. The claim has marked them as being sent: if this dies, they are looked up, not sent again.
 
+import { crashPoint } from '@millrace/chassis/crash-point';
 import type { Log } from '@millrace/chassis/log';
 import { createRunner, type Loop } from '@millrace/chassis/loop';
 import { factOf, isLate, letterOf, notSent, unwritable, withheld } from './attempt.ts';
@@ -26,6 +27,7 @@ export function sendMails({ store, postmark, renderer, log }: { store: Store; po
     rest: () => REST_MS,
     claim: (limit) => store.claimDue('email', limit),
     async work(claimed) {
+      crashPoint('mails.claimed');
       const reports: Report[] = [];
       const ready: (OutgoingMail & { due: Due })[] = [];
       for (const due of claimed) {
@@ -36,12 +38,14 @@ export function sendMails({ store, postmark, renderer, log }: { store: Store; po
       for (const mails of batchesOf(ready)) {
         const late = mails.some(({ due }) => isLate(due));
         const outcomes = late ? [] : await postmark.send(mails);
+        crashPoint('mails.sent');
         mails.forEach(({ due, subject }, i) => {
           const outcome = outcomes[i];
           reports.push({ notificationId: due.notificationId, fact: outcome ? factOf(outcome, due) : notSent(due), subject, seen: due.seen });
         });
       }
       await store.report(reports);
+      crashPoint('mails.reported');
       logTroubles(log, reports);
     },
   });

@@ -1,5 +1,6 @@
 // Sends text messages that are due, several at a time; as with mails, the claim has marked them as being sent.
 
+import { crashPoint } from '@millrace/chassis/crash-point';
 import type { Log } from '@millrace/chassis/log';
 import { createRunner, type Loop } from '@millrace/chassis/loop';
 import { factOf, isLate, letterOf, notSent, unwritable, withheld } from './attempt.ts';
@@ -23,7 +24,9 @@ export function sendTexts(parts: { store: Store; twilio: Twilio; renderer: Rende
     claim: (limit) => parts.store.claimDue('sms', limit),
     async work(claimed) {
       for (const due of claimed) {
+        crashPoint('text.claimed');
         const fact = await attempt(due, parts.twilio, parts.renderer);
+        crashPoint('text.sent');
         await parts.report({ notificationId: due.notificationId, fact, seen: due.seen });
         if ('error' in fact) parts.log.warn({ channel: 'sms', outcome: fact.type, cause: fact.error, notificationId: due.notificationId }, 'a text message was not sent');
       }

@@ -2,6 +2,7 @@
 // Source: postmarkapp.com/developer/webhooks/webhooks-overview.
 
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { crashPoint } from '@millrace/chassis/crash-point';
 import type { HttpHandler, HttpResponse } from '@millrace/chassis/server';
 import { z } from 'zod';
 import type { Fact } from './notification.ts';
@@ -28,6 +29,7 @@ export function takePostmarkWebhook(secret: string, report: (report: Report) => 
     const fact = factOf(parsed.data);
     // Other mail of the same Postmark server, or a kind of report that changes nothing, is well received all the same.
     if (notificationId && fact) await report({ notificationId, fact });
+    crashPoint('webhook.reported');
     return { status: 200 };
   };
 }

@@ -1,5 +1,6 @@
 // Ends an order that was not shipped; payment and inventory hear of it and undo their parts.
 import type { Caller } from '@millrace/chassis/auth';
+import { crashPoint } from '@millrace/chassis/crash-point';
 import type { Tx } from '@millrace/chassis/db';
 import { theirs } from './access.ts';
 import { moved } from './announce.ts';
@@ -13,6 +14,7 @@ export async function cancelOrder(tx: Tx, record: Recorder, caller: Caller, { or
   const cause = causeOf(caller);
   const next = cancel(order, cause, reason.trim() || UNSAID[cause], now);
   if (next !== order) await record(tx, { orders: [next], entries: moved(order, next, caller.subject) });
+  crashPoint('cancel.recorded');
   return next;
 }
 

@@ -1,4 +1,5 @@
 // Cancels orders that were not paid in time, by the database's clock.
+import { crashPoint } from '@millrace/chassis/crash-point';
 import type { Database } from '@millrace/chassis/db';
 import type { Log } from '@millrace/chassis/log';
 import { createLoop, type Loop } from '@millrace/chassis/loop';
@@ -19,6 +20,7 @@ export function expireOrders(db: Database, record: Recorder, log: Log): Loop {
       if (orders.size === 0) return 0;
       const expired = [...orders.values()].map((before) => ({ before, after: cancel(before, 'EXPIRED', 'not paid in time', now) }));
       await record(tx, { orders: expired.map(({ after }) => after), entries: expired.flatMap(({ before, after }) => moved(before, after, 'order')) });
+      crashPoint('expire.recorded');
       return expired.length;
     });
   return createLoop({ name: 'expire orders', log, pollMs: POLL_MS, round });

@@ -1,5 +1,6 @@
 // Says that a paid order was shipped.
 import type { Caller } from '@millrace/chassis/auth';
+import { crashPoint } from '@millrace/chassis/crash-point';
 import type { Tx } from '@millrace/chassis/db';
 import { theirs } from './access.ts';
 import { moved } from './announce.ts';
@@ -14,5 +15,6 @@ export async function fulfillOrder(tx: Tx, record: Recorder, caller: Caller, { o
   const order = theirs(caller, orderId, orders.get(orderId));
   const next = fulfill(order, carrier, trackingNumber, now);
   if (next !== order) await record(tx, { orders: [next], entries: moved(order, next, caller.subject) });
+  crashPoint('fulfill.recorded');
   return next;
 }

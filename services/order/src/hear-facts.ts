@@ -1,4 +1,5 @@
 // Applies what other services said to the orders it is about, many events in one transaction.
+import { crashPoint } from '@millrace/chassis/crash-point';
 import type { Tx } from '@millrace/chassis/db';
 import { moved } from './announce.ts';
 import { type Fact, hear } from './order.ts';
@@ -22,6 +23,7 @@ export async function hearFacts(tx: Tx, record: Recorder, heard: HeardFact[]): P
     entries.push(entry, ...moved(before, after, 'order'));
   }
   await record(tx, { orders: [...orders.values()].filter((order) => changed.has(order.orderId)), entries });
+  crashPoint('facts.recorded');
 }
 
 /** Events that change nothing: only the timeline tells them. */

@@ -2,6 +2,7 @@
 import { fingerprint } from '@millrace/chassis/requests';
 import type { Caller } from '@millrace/chassis/auth';
 import { createBatcher } from '@millrace/chassis/batcher';
+import { crashPoint } from '@millrace/chassis/crash-point';
 import type { Database } from '@millrace/chassis/db';
 import { refuse } from '@millrace/chassis/errors';
 import { PlaceOrderRequestSchema, type PlaceOrderRequest } from '@millrace/gen/millrace/order/v1/order_pb.js';
@@ -37,12 +38,15 @@ export function createPlaceOrder({ db, neighbours, paymentWindowMs, holdGraceMs 
     const orderId = orderIdOf(key.placedBy, key.requestId, fingerprint(PlaceOrderRequestSchema, request));
     try {
       const order = await priceAndHold(orderId, customerId, request);
+      crashPoint('place.held');
       // From here on the outcome may be unknown: the hold is left to end by itself, and a repeat finds it again.
       const createTime = await insert({ order, ...key });
+      crashPoint('place.inserted');
       if (createTime !== 'taken') return { ...order, createTime, updateTime: createTime };
     } catch (error) {
       // Repeats are rare, so only what did not go through is looked up: whatever prices and stock are by now, a repeat gets its order.
       const known = await lookUp(key).catch(() => null);
+      crashPoint('place.looked_up');
       if (known === null) throw error;
       return repeat(key, known, orderId);
     }
@@ -55,6 +59,7 @@ export function createPlaceOrder({ db, neighbours, paymentWindowMs, holdGraceMs 
   /** Holding again what is held changes nothing, so a repeat may come this far too. */
   async function priceAndHold(orderId: string, customerId: string, request: PlaceOrderRequest): Promise<Order> {
     const priced = await neighbours.prices.price(request.lines, amountOf(request.expectedTotal));
+    crashPoint('place.priced');
     const now = db.clock.now();
     const paymentDueTime = new Date(now.getTime() + paymentWindowMs);
     await neighbours.reserve({ orderId, lines: priced.lines, holdUntil: new Date(paymentDueTime.getTime() + holdGraceMs) });

@@ -1,5 +1,6 @@
 // Asks payment to give money of a paid order back, and inventory to take stock back.
 import type { Caller } from '@millrace/chassis/auth';
+import { crashPoint } from '@millrace/chassis/crash-point';
 import type { Tx } from '@millrace/chassis/db';
 import { refuse } from '@millrace/chassis/errors';
 import { theirs } from './access.ts';
@@ -23,6 +24,7 @@ export async function refundOrder(tx: Tx, record: Recorder, caller: Caller, requ
   if (refund === undefined) throw new Error(`refund ${refundId} was not opened`);
   const restock = request.restock ? goodsOf(refund.lines.length > 0 ? refund.lines : order.lines) : [];
   await record(tx, { orders: [next], entries: [refundRequested(next, refund, restock, request.reason, caller.subject)] });
+  crashPoint('refund.recorded');
   return next;
 }
 

@@ -1,5 +1,6 @@
 // Moves one payment on: takes its next step at the provider and settles what comes of it, until there is nothing to do at once.
 import { backoff } from '@millrace/chassis/backoff';
+import { crashPoint } from '@millrace/chassis/crash-point';
 import type { Log } from '@millrace/chassis/log';
 import type { Fact } from './facts.ts';
 import { type Account, idempotencyKey, nextStep } from './payment.ts';
@@ -21,13 +22,16 @@ export type Advance = (claimed: Held) => Promise<void>;
 export function createAdvance(provider: Provider, settle: (item: Item) => Promise<Settled | undefined>, log: Log): Advance {
   return async (claimed) => {
     let held = claimed;
+    crashPoint('claimed');
     for (let i = 0; i < MAX_STEPS; i += 1) {
       const { account } = held;
       const step = nextStep(account);
       const facts = (await provider.perform(step, account)).map((fact) => paced(fact, account));
+      crashPoint(`${step.do}.answered`);
       const { orderId, tries } = account.payment;
       if (facts.some((fact) => fact.kind === 'postponed')) log[tries < QUIET_TRIES ? 'debug' : 'warn']({ order_id: orderId, step: step.do, tries, facts: describe(facts) }, 'a call to the provider has to be made again');
       const settled = await settle({ orderId, facts, holder: { held, step: idempotencyKey(step, account.payment) } });
+      crashPoint(`${step.do}.settled`);
       for (const mismatch of settled?.mismatches ?? []) log.error({ order_id: orderId, ...mismatch }, 'a record of the provider does not fit our payment; it was not applied');
       if (!settled?.goOn) return;
       // The lease marks the row as being asked about; what is known of it is not in doubt.

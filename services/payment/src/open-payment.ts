@@ -1,4 +1,5 @@
 // Opens the payments of placed orders, and closes those of cancelled ones; whichever of the two is heard first.
+import { crashPoint } from '@millrace/chassis/crash-point';
 import type { Tx } from '@millrace/chassis/db';
 import { appendEvents } from '@millrace/chassis/outbox';
 import { type Applied, apply, open } from './apply.ts';
@@ -10,6 +11,7 @@ import { outgoing } from './tell.ts';
 
 export async function openPayments(tx: Tx, orders: Opening[], wake: () => void): Promise<void> {
   const known = await insert(tx, orders, open);
+  crashPoint('open.inserted');
   await settle(tx, known.map((order) => ({ orderId: order.orderId, facts: [{ kind: 'placed', order }] })), wake);
   tx.afterCommit(wake);
 }
@@ -20,6 +22,7 @@ export async function closePayments(tx: Tx, orders: Opening[], wake: () => void)
   const unknown = orders.filter((_order, i) => settled[i] === undefined);
   const arrived = await insert(tx, unknown, (order) => apply(open(order).account, cancelled));
   await settle(tx, arrived.map(({ orderId }) => ({ orderId, facts: [cancelled] })), wake);
+  crashPoint('order_cancelled.settled');
 }
 
 /** Inserts new payments with what is told of them; answers the orders that have one already. */

@@ -1,5 +1,6 @@
 // Gives money back: asked for by order's event or by an operator's call. The runner then asks the provider.
 import { createHash } from 'node:crypto';
+import { crashPoint } from '@millrace/chassis/crash-point';
 import type { Tx } from '@millrace/chassis/db';
 import { refuse } from '@millrace/chassis/errors';
 import { IllegalTransitionError } from './payment.ts';
@@ -11,6 +12,7 @@ export type AskedRefund = { orderId: string; refundId: string; amount: bigint; c
 /** Order has decided: what is more than is left is refused, and told. */
 export async function openRefunds(tx: Tx, refunds: AskedRefund[], wake: () => void): Promise<void> {
   const settled = await settle(tx, refunds.map(({ orderId, refundId, amount, reason }) => ({ orderId, facts: [{ kind: 'refund_requested', refundId, amount, reason }] })), wake);
+  crashPoint('refund_requested.settled');
   refunds.forEach(({ orderId, refundId, amount, currency }, i) => {
     const payment = settled[i]?.account.payment;
     if (!payment) throw new Error(`refund ${refundId}: order ${orderId} has no payment`);

@@ -1,6 +1,7 @@
 // A webhook's effect, together with its id, in one transaction; those that come together are taken together.
 import { setTimeout as pause } from 'node:timers/promises';
 import { createBatcher } from '@millrace/chassis/batcher';
+import { crashPoint } from '@millrace/chassis/crash-point';
 import type { Database, Tx } from '@millrace/chassis/db';
 import type { Log } from '@millrace/chassis/log';
 import type { Stripe } from 'stripe';
@@ -63,6 +64,7 @@ export function createTakeWebhook(db: Database, log: Log, wake: () => void): (ne
     }
     if (stale.length > 0) await rememberWebhooks(db, stale);
     if (telling.length > 0) await db.transaction((tx) => take(tx, telling));
+    crashPoint('webhook.taken');
     return batch.map(() => undefined);
   });
   return async (news) => {
@@ -72,6 +74,7 @@ export function createTakeWebhook(db: Database, log: Log, wake: () => void): (ne
 
   async function take(tx: Tx, batch: News[]): Promise<void> {
     const fresh = await rememberWebhooks(tx, batch);
+    crashPoint('webhook.remembered');
     // A repeat within the batch: the set gives each id once.
     const news = batch.filter(({ id }) => fresh.delete(id));
     const orders = await ordersOfIntents(tx, news.map(({ intentId }) => intentId));
