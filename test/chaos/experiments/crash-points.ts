@@ -1,0 +1,114 @@
+// Every named crash point in turn: a process dies there, comes back, and dies at the next.
+import { randomUUID } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import { CRASH_PLAN } from '../../../local/src/crash-plan.ts';
+import { CRASH_POINTS } from '../crash-points.ts';
+import type { Context, Experiment } from '../experiment.ts';
+import type { Lengths } from '../form.ts';
+import { SERVICES, type Service, type System } from '../system.ts';
+import { pause } from '../wait.ts';
+
+/** Points of each service; all in the longer forms. */
+const POINTS: Lengths = { brief: 3, short: Number.POSITIVE_INFINITY, full: Number.POSITIVE_INFINITY };
+/** A point is passed up to so many times before it kills. */
+const MOST_PASSES = 3;
+/** A point that nobody has passed for this long is given up; a dead worker's lease, after which some are passed, takes 20 s. */
+const PATIENCE_MS: Lengths = { brief: 25_000, short: 30_000, full: 60_000 };
+const LIMIT_MS: Lengths = { brief: 60_000, short: 240_000, full: 600_000 };
+const POLL_MS = 200;
+const PROVOKE_MS = 400;
+const HOLD_MS = 1_000;
+/** An order this old is settled as a rule, if its services live. */
+const SETTLED_MS = 4_000;
+
+type Plan = Record<Service, { points: string[]; hit: Set<string>; since: number }>;
+
+export const E3: Experiment = {
+  id: 'E3',
+  title: 'kill -9 at every crash point: between answer and commit, commit and acknowledgement, publish and mark',
+  // Soon enough for unpaid orders and their holds to end while it runs.
+  env: { ORDER_PAYMENT_WINDOW: '20s', ORDER_HOLD_GRACE: '5s' },
+  mix: { declined: 0.1, cancelled: 0.15, refunded: 0.15 },
+  async run(context) {
+    const { system, random, by, say } = context;
+    const plan = Object.fromEntries(SERVICES.map((service) => [service, {
+      points: random.shuffled(CRASH_POINTS[service] ?? []).slice(0, by(POINTS)), hit: new Set<string>(), since: Date.now(),
+    }])) as Plan;
+    const lines = SERVICES.flatMap((service) => plan[service].points.map((point) => `${service}.${point}:${1 + Math.floor(random.next() * MOST_PASSES)}\n`));
+    const planFile = path.join(system.home, CRASH_PLAN);
+    writeFileSync(planFile, lines.join(''));
+    const over = new AbortController();
+    const provoking = provoke(context, over.signal);
+    try {
+      await system.kill(SERVICES); // what comes back has its first point armed
+      await passAll(context, plan);
+    } finally {
+      over.abort();
+      await provoking;
+      writeFileSync(planFile, '');
+      await system.kill(SERVICES); // nothing stays armed
+    }
+    for (const service of SERVICES) for (const point of plan[service].points) say(`    ${service}.${point}: ${plan[service].hit.has(point) ? 'died there' : 'never passed'}`);
+    const missed = SERVICES.flatMap((service) => plan[service].points.filter((point) => !plan[service].hit.has(point)).map((point) => `${service}.${point}`));
+    const hits = SERVICES.reduce((sum, service) => sum + plan[service].hit.size, 0);
+    return { count: hits, what: `deaths at as many crash points of ${lines.length}${missed.length > 0 ? `; never passed: ${missed.join(', ')}` : ''}` };
+  },
+};
+
+/** Waits until each service has died at all of its points. One that waits in vain is killed, and goes on with the next. */
+async function passAll({ system, by }: Context, plan: Plan): Promise<void> {
+  const until = Date.now() + by(LIMIT_MS);
+  const began = Object.fromEntries(SERVICES.map((service) => [service, deathsOf(system, service).length]));
+  while (Date.now() < until) {
+    const left = waiting(system);
+    let open = false;
+    for (const service of SERVICES) {
+      const mine = plan[service];
+      const hits = deathsOf(system, service).slice(began[service]);
+      if (hits.length > mine.hit.size) mine.since = Date.now();
+      mine.hit = new Set(hits);
+      const armed = mine.points.length - left.filter((line) => line.startsWith(`${service}.`)).length;
+      if (armed === mine.points.length && (mine.hit.size === armed || Date.now() - mine.since > by(PATIENCE_MS))) continue;
+      open = true;
+      if (Date.now() - mine.since <= by(PATIENCE_MS)) continue;
+      mine.since = Date.now();
+      await system.kill([service]);
+    }
+    if (!open) return;
+    await pause(POLL_MS);
+  }
+}
+
+const waiting = ({ home }: System): string[] => (existsSync(path.join(home, CRASH_PLAN)) ? readFileSync(path.join(home, CRASH_PLAN), 'utf8').split('\n').filter(Boolean) : []);
+
+/** The points at which a service has died so far, by its log. */
+function deathsOf({ home }: System, service: Service): string[] {
+  const log = readFileSync(path.join(home, 'logs', `${service}.log`), 'utf8');
+  return [...log.matchAll(/^crash point (\S+)$/gm)].map(([, point = '']) => point);
+}
+
+/** Calls that pass the rarer points, and may fail as the services come and go. */
+async function provoke({ admin, load, journal, skus }: Context, signal: AbortSignal): Promise<void> {
+  const sku = skus[0] as string;
+  const lines = [{ sku, quantity: 1 }];
+  const requestId = (): string => `provoked-${randomUUID()}`.slice(0, 64);
+  const settledOrder = (): string | undefined => journal.entries().findLast(({ request, outcome, answered_at = '' }) => request.do === 'place' && outcome === 'ok' && Date.parse(answered_at) < Date.now() - SETTLED_MS)?.order_id;
+  const calls = [
+    async () => load.place({ lines: [{ sku: 'nowhere', quantity: 1 }], paymentMethod: 'pm_card_visa' }),
+    async () => admin.orders.cancelOrder({ orderId: (await load.place({ lines, paymentMethod: '' })).order_id ?? '', reason: 'at once', requestId: requestId() }),
+    async () => admin.payments.confirmPayment({ orderId: (await load.place({ lines, paymentMethod: '' })).order_id ?? '', paymentMethod: 'pm_card_visa', requestId: requestId() }),
+    async () => admin.orders.fulfillOrder({ orderId: settledOrder() ?? '', carrier: 'DHL', trackingNumber: '1', requestId: requestId() }),
+    async () => admin.products.createProduct({ requestId: requestId(), product: { sku: `${sku}-${randomUUID().slice(0, 8)}`.slice(-64), name: 'Provoked', price: { currencyCode: 'EUR', minorUnits: 100n } }, initialStock: 1 }),
+    async () => admin.inventory.adjustStock({ requestId: requestId(), sku, delta: 1, reason: 'found' }),
+    async () => admin.inventory.reserveStock({ orderId: `ord_${randomUUID()}`, lines, holdUntil: timestampFromDate(new Date(Date.now() + HOLD_MS)) }),
+  ];
+  const open = new Set<Promise<unknown>>();
+  for (let i = 0; !signal.aborted; i += 1) {
+    const call: Promise<unknown> = (calls[i % calls.length] as () => Promise<unknown>)().catch(() => {}).finally(() => open.delete(call));
+    open.add(call);
+    await pause(PROVOKE_MS);
+  }
+  await Promise.all(open);
+}

@@ -1,0 +1,132 @@
+// The wrong moment: keys that repeat an error and are then forgotten, money that comes as the hold ends, handlers that outlive their leases.
+import { randomUUID } from 'node:crypto';
+import { consumers, count, ledger, query } from '../databases.ts';
+import type { Broken, Context, Experiment } from '../experiment.ts';
+import type { Lengths } from '../form.ts';
+import { SERVICES, type Service, type System } from '../system.ts';
+import { pause } from '../wait.ts';
+import { startTwin } from './events.ts';
+
+const UNDER_FAULT_MS: Lengths = { brief: 4_000, short: 10_000, full: 40_000 };
+const SOME = 0.25;
+/** A day of the provider's passes this often. */
+const DAY_MS = 1_000;
+
+export const E15: Experiment = {
+  id: 'E15',
+  title: 'the provider stores a 500 under the key and repeats it, answers are lost, and after a day it has forgotten all keys',
+  mix: { declined: 0.1, cancelled: 0.1, refunded: 0.3 },
+  async run(context) {
+    const { system, by } = context;
+    const before = await count(system, 'payment', 'payment WHERE generation > 0');
+    for (const operation of ['payment_intents.create', 'payment_intents.confirm', 'payment_intents.cancel', 'refunds.create']) {
+      await system.control('faults', { provider: 'stripe', operation, effect: 'error', status: 500, probability: SOME });
+      await system.control('faults', { provider: 'stripe', operation, effect: 'lost_reply', probability: SOME });
+    }
+    let forgotten = 0;
+    const until = Date.now() + by(UNDER_FAULT_MS);
+    while (Date.now() < until) {
+      await pause(DAY_MS);
+      forgotten += Number((await system.control('stripe/expire_keys', {}))['forgotten']);
+    }
+    const changed = (await count(system, 'payment', 'payment WHERE generation > 0')) - before;
+    return { count: Math.min(changed, forgotten), what: `payments that needed another key; ${forgotten} keys were forgotten meanwhile` };
+  },
+};
+
+/** The time to pay and the hold end together, soon after the order. */
+const WINDOW_MS = 4_000;
+const RACES: Lengths = { brief: 40, short: 120, full: 600 };
+const RACES_PER_SECOND = 10;
+/** Around the end of the hold, by the clock of whoever pays. */
+const SPREAD_MS = 1_500;
+/** Two units an order, and some go without. */
+const SCARCE = 60;
+
+export const E21: Experiment = {
+  id: 'E21',
+  title: 'payments succeed at the instant at which the time to pay and the hold are over',
+  env: { ORDER_PAYMENT_WINDOW: `${WINDOW_MS}ms`, ORDER_HOLD_GRACE: '0ms' },
+  perSecond: 0,
+  stock: SCARCE,
+  async run({ system, load, admin, random, by, skus }) {
+    const race = async (): Promise<string | undefined> => {
+      const entry = await load.place({ lines: [{ sku: random.pick(skus), quantity: 2 }], paymentMethod: '' });
+      if (entry.outcome !== 'ok' || entry.order_id === undefined) return undefined;
+      await pause(WINDOW_MS + random.between(-SPREAD_MS, SPREAD_MS / 2));
+      await admin.payments.confirmPayment({ orderId: entry.order_id, paymentMethod: 'pm_card_visa', requestId: randomUUID() }).catch(() => {});
+      return entry.order_id;
+    };
+    // The provider takes its time, so that some money comes when the order is over already.
+    await system.control('faults', { provider: 'stripe', operation: 'payment_intents.confirm', effect: 'delay', delay_ms: 300, probability: 0.5 });
+    const races: Promise<string | undefined>[] = [];
+    for (let i = 0; i < by(RACES); i += 1) {
+      races.push(race());
+      await pause(1_000 / RACES_PER_SECOND);
+    }
+    const orderIds = (await Promise.all(races)).flatMap((orderId) => orderId ?? []);
+    const paid = new Set((await ledger(system, 'stripe')).filter(({ type, order_id }) => type === 'captured' && orderIds.includes(order_id)).map(({ order_id }) => order_id));
+    const lost = await count(system, 'order', "orders WHERE state = 'CANCELLED' AND order_id = ANY($1)", [[...paid]]);
+    return { count: Math.min(lost, paid.size - lost), what: `payments on the rarer side of the end: ${paid.size - lost} in time, ${lost} paid and too late, ${orderIds.length - paid.size} never paid` };
+  },
+};
+
+/** The consumers' ack_wait is 10 s. */
+const ACK_WAIT_MS = 10_000;
+/** Each way to the database, so that the handful of statements of a handler take longer than that. */
+const SLOW_MS = 1_500;
+const SLOW_PHASE_MS: Lengths = { brief: 20_000, short: 25_000, full: 60_000 };
+const FROZEN_MS = 14_000;
+const POLL_MS = 500;
+const HEARERS: readonly Service[] = SERVICES.filter((service) => service !== 'product');
+
+export const E23: Experiment = {
+  id: 'E23',
+  title: 'handlers slower than ack_wait, and two workers on one message',
+  async run(context) {
+    const { system, by, say, random } = context;
+    const slowest = await slowly(context, by(SLOW_PHASE_MS));
+    say(`    the longest transaction of a handler took ${(slowest.ms / 1_000).toFixed(1)} s; ${slowest.repeated} messages were delivered again meanwhile`);
+    if (slowest.ms < ACK_WAIT_MS) throw new Error(`no handler was slower than ack_wait: ${slowest.ms} ms`);
+    // One stops in mid-work, its messages go to a second instance, and then it goes on with them.
+    const victim = random.pick(HEARERS);
+    const twin = await startTwin(system, victim);
+    try {
+      const before = await repeats(system, victim);
+      await system.freeze(victim, FROZEN_MS);
+      const shared = (await repeats(system, victim)) - before;
+      return { count: shared, what: `messages of ${victim} that two instances worked on, after handlers of ${Math.round(slowest.ms / 1_000)} s` };
+    } finally {
+      await twin.stop();
+    }
+  },
+  async check({ system }): Promise<Broken[]> {
+    // A slow handler says that it is at work, so its message is not buried for being delivered too often.
+    const buried = await Promise.all(HEARERS.map(async (service) => ({ service, n: await count(system, service, 'dead_letter WHERE state = 1') })));
+    return buried.filter(({ n }) => n > 0).map(({ service, n }) => ({ invariant: 'I14', what: service, problem: `${n} messages were buried for being slow` }));
+  },
+};
+
+/** Deliveries beyond the first, of all messages that a service has heard. */
+async function repeats(system: System, service: Service): Promise<number> {
+  return (await consumers(system)).filter((one) => one.service === service).reduce((sum, { delivered }) => sum + delivered, 0);
+}
+
+/** Every statement of every service waits on its way to the database and back. */
+async function slowly({ system }: Context, forMs: number): Promise<{ ms: number; repeated: number }> {
+  const all = async (): Promise<number> => (await Promise.all(HEARERS.map(async (service) => repeats(system, service)))).reduce((sum, n) => sum + n, 0);
+  const before = await all();
+  let ms = 0;
+  system.proxies.postgres.set({ kind: 'latency', ms: () => SLOW_MS });
+  const until = Date.now() + forMs;
+  while (Date.now() < until) {
+    await pause(POLL_MS);
+    for (const service of HEARERS) {
+      const [row] = await query<{ ms: number | null }>(system, service, 'SELECT max(extract(epoch FROM clock_timestamp() - xact_start) * 1000)::float8 AS ms FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()');
+      ms = Math.max(ms, row?.ms ?? 0);
+    }
+  }
+  const repeated = (await all()) - before;
+  system.proxies.postgres.set({ kind: 'none' });
+  return { ms, repeated };
+}
