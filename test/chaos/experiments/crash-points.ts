@@ -11,12 +11,12 @@ import { SERVICES, type Service, type System } from '../system.ts';
 import { pause } from '../wait.ts';
 
 /** Points of each service; all in the longer forms. */
-const POINTS: Lengths = { brief: 3, short: Number.POSITIVE_INFINITY, full: Number.POSITIVE_INFINITY };
+const POINTS: Lengths = { brief: 2, short: Number.POSITIVE_INFINITY, full: Number.POSITIVE_INFINITY };
 /** A point is passed up to so many times before it kills. */
 const MOST_PASSES = 2;
 /** A point that nobody has passed for this long is given up; a dead worker's lease, after which some are passed, takes 20 s. */
-const PATIENCE_MS: Lengths = { brief: 25_000, short: 30_000, full: 60_000 };
-const LIMIT_MS: Lengths = { brief: 30_000, short: 130_000, full: 600_000 };
+const PATIENCE_MS: Lengths = { brief: 20_000, short: 30_000, full: 60_000 };
+const LIMIT_MS: Lengths = { brief: 25_000, short: 130_000, full: 600_000 };
 /** Payment has the most points, and most of the others' are passed only while it lives. */
 const TURNS: readonly (readonly Service[])[] = [['payment'], SERVICES.filter((service) => service !== 'payment')];
 const POLL_MS = 200;
