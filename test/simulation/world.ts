@@ -121,9 +121,8 @@ export function createWorld(scene: Scene, rules: Rules = RULES, trace?: string[]
     return hook !== undefined;
   }
 
-  /** The faults are over: what waits goes on, what is due falls due, until nothing moves any more. */
-  function settle(): void {
-    const dice = throwing(scene.shuffled ? stage.said.length : 0);
+  /** The faults are over: what waits goes on, what is due falls due, until nothing moves any more. Letters arrive as the dice fall, where they may. */
+  function settle(dice = throwing(stage.said.length)): void {
     for (let round = 0; round < MAX_ROUNDS; round += 1) if (!moveOn(dice)) return;
     throw new Error('does not settle');
   }
