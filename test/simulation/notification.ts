@@ -11,7 +11,7 @@ const INDEX_LAG_MS = 9_000;
 const RETRY_PAUSE_MS = 2_000;
 const ADMINS = ['admin@example.com'];
 
-/** `gaveUp`: in the end rather told nobody than somebody twice. */
+/** `gaveUp`: nobody was told, because for too long nobody could say whether somebody was, or whom to tell. */
 type Row = { message: Message; standing: Standing; due: number; resend: number; created: number; sendingTime: number; gaveUp: boolean };
 /** A row as its sender claimed it. */
 type Due = { key: string; attempt: number; claimedAt: number; doubtMs: number; lagMs: number };
@@ -66,7 +66,7 @@ export function createNotification(stage: Stage, orderOf: (orderId: string) => O
     const claimed = claim(false).map(([key, row]): Due => ({ key, attempt: row.standing.attempts, claimedAt: stage.now, doubtMs: 0, lagMs: 0 }));
     if (claimed.length === 0) return false;
     stage.begin('notification', `send ${claimed.map(({ key }) => key).join(', ')}`, (accident) => {
-      const facts = claimed.map((due) => ({ key: due.key, fact: withheld(due) ?? (stage.now - due.claimedAt > SEND_WITHIN_MS ? notSent(due) : call(due, accident)) }));
+      const facts = claimed.map((due): { key: string; fact: Fact } => ({ key: due.key, fact: withheld(due) ?? (stage.now - due.claimedAt > SEND_WITHIN_MS ? notSent(due) : call(due, accident)) }));
       return { name: `report ${facts.map(({ key, fact }) => `${key} ${fact.type}`).join(', ')}`, go: () => {
         for (const { key, fact } of facts) report(key, fact);
         return undefined;
@@ -76,11 +76,13 @@ export function createNotification(stage: Stage, orderOf: (orderId: string) => O
   }
 
   function withheld({ key, attempt }: Due): Fact | undefined {
-    const { message: { kind, channel, orderId, recipient }, created } = rows.get(key) as Row;
+    const row = rows.get(key) as Row;
+    const { message: { kind, channel, orderId, recipient }, created } = row;
     const customer = contacts.has(orderId) ? orderOf(orderId)?.customer : undefined;
     const to = recipient || (channel === 'email' ? customer?.email : customer?.phone) || '';
     const verdict = rules.verdict({ kind, channel, known: customer !== undefined, recipient: to, wanted: true, ageMs: stage.now - created });
     if (verdict.type === 'send') return undefined;
+    if (verdict.type === 'failed') row.gaveUp = true;
     return verdict.type === 'wait' ? { type: 'waiting', attempt, pauseMs: 500 } : { type: verdict.type, attempt, error: verdict.error };
   }
 

@@ -22,4 +22,14 @@ export const REGRESSIONS: readonly { title: string; schedule: Schedule }[] = [
       ],
     },
   },
+  {
+    title: 'a payment is confirmed to the buyer, although the news of the order is a day late',
+    schedule: {
+      scene: { stock: [3, 2], webhooks: true, searchLagMs: 60_000, slowMailMs: 40_000, shuffled: false },
+      moves: [
+        ['relay', 0, 0], ['deliver', 0, 0], ['deliver', 0, 0], ['order', 0, 0], ['go', 0, 0], ['go', 0, 0], ['go', 0, 0], ['go', 0, 0], ['relay', 0, 0], ['deliver', 0, 0],
+        ['work', 0, 0], ['go', 0, 0], ['mishap', 0, 0], ['go', 0, 0], ['mishap', 0, 0], ['work', 0, 0], ['go', 7, 0], ['pass', 7, 0], ['send', 0, 0],
+      ],
+    },
+  },
 ];

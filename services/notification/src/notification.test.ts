@@ -49,8 +49,8 @@ describe('a message that is due', () => {
 
   it.each([
     ['goes out when it is wanted and has an address', due, 'send'],
-    ['waits for the customer to become known', { ...due, known: false, recipient: '' }, 'wait'],
-    ['fails when the customer never becomes known', { ...due, known: false, recipient: '', ageMs: 25 * 3_600_000 }, 'failed'],
+    ['waits for the customer to become known, over a weekend too', { ...due, known: false, recipient: '', ageMs: 72 * 3_600_000 }, 'wait'],
+    ['fails when the customer never becomes known', { ...due, known: false, recipient: '', ageMs: 8 * 24 * 3_600_000 }, 'failed'],
     ['is suppressed without an address', { ...due, recipient: '' }, 'suppressed'],
     ['is suppressed when the customer opted out', { ...due, wanted: false }, 'suppressed'],
     ['goes to an admin whatever a customer wants', { ...due, kind: 'operator_alert' as const, known: false, wanted: false, recipient: 'a@shop.example' }, 'send'],

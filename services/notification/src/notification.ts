@@ -25,8 +25,8 @@ export const KINDS = {
 
 /** About a day, with the pauses that double from two seconds. */
 export const MAX_ATTEMPTS = 17;
-/** Events of one order cross, but not by days: then its first one is lost or in the dead letters. */
-export const CONTACT_PATIENCE_MS = 24 * 3_600_000;
+/** An order's first event may be lost or among the dead letters, and is put back from the outbox or replayed: as long as the outbox keeps it. */
+export const CONTACT_PATIENCE_MS = 7 * 24 * 3_600_000;
 /** A provider may list a message late: only this long after its answer is "not found" taken to mean "not sent". */
 export const LAG_AFTER_ANSWER_MS = 10_000;
 /** When it never answered it may be slow and still at it. */
