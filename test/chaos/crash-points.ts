@@ -1,4 +1,5 @@
 // Every place at which a process can be made to die, by service. A test holds this list equal to the code.
+import type { Service } from './system.ts';
 
 /** In every service that does it: between the broker's answer and the mark, before and after the commit of an effect. */
 const EVERYWHERE = ['relay.published'];
@@ -8,7 +9,7 @@ const ANSWERS = ['requests.decided', 'requests.committed'];
 /** The steps of a payment at the provider: after its answer, and after that is stored. */
 const STEPS = ['create', 'find', 'confirm', 'cancel', 'look_up', 'refund', 'close'];
 
-export const CRASH_POINTS: Record<string, readonly string[]> = {
+export const CRASH_POINTS: Record<Service, readonly string[]> = {
   product: [...EVERYWHERE, ...ANSWERS],
   order: [
     ...EVERYWHERE, ...HEARS, ...ANSWERS, 'place.priced', 'place.held', 'place.inserted', 'place.looked_up', 'cancel.recorded', 'refund.recorded', 'fulfill.recorded', 'expire.recorded', 'facts.recorded',

@@ -34,10 +34,9 @@ export const E3: Experiment = {
   env: { ORDER_PAYMENT_WINDOW: '20s', ORDER_HOLD_GRACE: '5s' },
   mix: { declined: 0.1, cancelled: 0.15, refunded: 0.15 },
   async run(context) {
-    const { system, random, by, say } = context;
-    const plan = Object.fromEntries(SERVICES.map((service) => [service, {
-      points: random.shuffled(CRASH_POINTS[service] ?? []).slice(0, by(POINTS)), hit: new Set<string>(), since: Date.now(),
-    }])) as Plan;
+    const { random, by, say } = context;
+    const pointsOf = (service: Service): string[] => random.shuffled(CRASH_POINTS[service]).slice(0, by(POINTS));
+    const plan = Object.fromEntries(SERVICES.map((service) => [service, { points: pointsOf(service), hit: new Set<string>(), since: Date.now() }])) as Plan;
     const over = new AbortController();
     const provoking = provoke(context, over.signal);
     try {
