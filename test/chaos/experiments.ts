@@ -8,7 +8,7 @@ import { E1, E2, E4, E5, E6, E7 } from './experiments/kills.ts';
 import { E15, E21, E23 } from './experiments/moments.ts';
 import { E30, E32, E35 } from './experiments/network.ts';
 import { E37 } from './experiments/overload.ts';
-import { E12, E13, E14, E15, E17, E18, E19 } from './experiments/provider.ts';
+import { E12, E13, E14, E17, E18, E19 } from './experiments/provider.ts';
 import { E27, E28 } from './experiments/stock.ts';
 import { E8, E10 } from './experiments/storage.ts';
 import { A7 } from './experiments/tokens.ts';

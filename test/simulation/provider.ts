@@ -23,6 +23,8 @@ export type Hook = { id: string; news: News; delivered: boolean };
 /** What the buyer's card does. */
 export const METHODS = ['pm_card_visa', 'pm_card_chargeDeclined', 'pm_card_visa', 'pm_card_chargeDeclined', 'pm_card_authenticationRequired', 'pm_usBankAccount', 'pm_card_pendingRefund', ''] as const;
 const KEY_LIFE_MS = 24 * HOUR;
+/** A search sees at once what was made. */
+const SEARCH_LAG_MS = 0;
 
 export type Provider = ReturnType<typeof createProvider>;
 
@@ -38,7 +40,7 @@ export function createProvider(stage: Stage) {
     try {
       return take(step, account, accident);
     } catch (error) {
-      return factsOfError(error, step, account);
+      return factsOfError(error, step, account, SEARCH_LAG_MS);
     }
   }
 

@@ -13,7 +13,7 @@ export type Database = {
   moment<T>(work: (moment: Moment) => Promise<T>): Promise<T>;
 };
 /** `ask` holds its answer whole, `rows` is as above, one at a time. */
-export type Moment = { ask(sql: string, values?: unknown[]): Promise<Row[]>; rows: Database['rows'] };
+export type Moment = { ask: (sql: string, values?: unknown[]) => Promise<Row[]>; rows: Database['rows'] };
 
 /** A bytea as Postgres writes it; for columns that it packs in bulk. */
 export function bytesOf(text: string | null | undefined): Buffer {
