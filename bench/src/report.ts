@@ -30,7 +30,7 @@ export function toMarkdown(report: Report): string {
     '',
     'While placing is measured, the consumers of `orders.placed` are held at the broker: payment and mails compete for the same cores, and `journey` measures them. Everything else is',
     'on: validation, tokens, metrics, the relay. The load client shares the cores, so it is a lean one: it sends the same Connect calls over HTTP/2 as any client, from messages that',
-    'are encoded beforehand, and does not take the answers apart. Afterwards the stock, its ledger, the reservations, the captures and the acknowledged orders are compared; with one violation no',
+    'are encoded beforehand, and does not take the answers apart. Like a storefront it names the total that the buyer saw, so that order may use remembered prices. Afterwards the stock, its ledger, the reservations, the captures and the acknowledged orders are compared; with one violation no',
     'number is printed.',
     '',
     '## Reached and not reached',

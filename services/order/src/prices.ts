@@ -6,7 +6,7 @@ import { type Money, type Priced, type Product, priceLines } from './pricing.ts'
 export type Catalogue = ReadonlyMap<string, Product>;
 
 /** A hint that was missed does no harm for longer than this. */
-const KNOWN_FOR_MS = 10_000;
+const KNOWN_FOR_MS = 60_000;
 /** A few hundred bytes each. */
 const MAX_KNOWN = 20_000;
 
