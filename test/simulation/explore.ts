@@ -21,8 +21,11 @@ export function play({ scene, moves }: Schedule, rules: Rules = RULES, trace?: s
     if (move[0] === 'settle') checkEnd(world);
   }
   trace?.push('— and settles');
-  world.settle();
-  check();
+  try {
+    world.settle();
+  } finally {
+    check();
+  }
   checkEnd(world);
   return world;
 }

@@ -62,7 +62,7 @@ export const MOVES: Record<string, Kind> = {
 };
 
 /** Profiles that look harder at one corner: other weights, and moves to begin with. */
-export type Profile = { name: string; weights?: Record<string, number>; start?: readonly Move[]; length: number };
+export type Profile = { name: string; weights?: Record<string, number>; start?: (dice: Dice) => Move[]; length: number };
 
 const repeat = (move: Move, times: number): Move[] => Array.from({ length: times }, () => move);
 /** The products are known, and the first buyer's order is in, to be paid with the method numbered `with`. */
@@ -73,12 +73,12 @@ export const PROFILES: Record<'all' | 'E15' | 'E21', Profile> = {
   E15: {
     name: 'the provider repeats a stored 500 for a key, and forgets keys after a day', length: 60,
     weights: { mishap: 30, pass: 12, work: 20, refund: 8, cancel: 4, crash: 6 },
-    start: placedWith(0),
+    start: (dice) => placedWith(dice.below(METHODS.length)),
   },
   E21: {
     name: 'a payment succeeds at the instant at which its time to pay, or its hold, is over', length: 40,
     weights: { passTo: 12, expireOrders: 12, expireHolds: 12, bank: 12, webhook: 12, adjust: 8, pass: 1, crash: 2, order: 4 },
-    start: [...placedWith(4), ['work', 0, 0], ['go', 0, 0], ['go', 0, 0], ['go', 0, 0], ['passTo', 1, 2]],
+    start: () => [...placedWith(4), ['work', 0, 0], ['go', 0, 0], ['go', 0, 0], ['go', 0, 0], ['passTo', 1, 2]],
   },
 };
 
@@ -96,7 +96,7 @@ export function drawSchedule(dice: Dice, profile: Profile): Schedule {
     stock: [3 + dice.below(4), 1 + dice.below(2)], webhooks: dice.chance(0.7), searchLagMs: dice.chance(0.5) ? 0 : MINUTE,
     slowMailMs: dice.chance(0.5) ? 0 : 40_000, shuffled: dice.chance(0.5),
   };
-  const start = profile.start ?? (dice.chance(0.7) ? placedWith(dice.below(METHODS.length)) : []);
+  const start = profile.start?.(dice) ?? (dice.chance(0.7) ? placedWith(dice.below(METHODS.length)) : []);
   const draw = (): Move => [urn[dice.below(urn.length)] as string, dice.below(PICKS), dice.below(PICKS)];
   return { scene, moves: [...start, ...Array.from({ length: SHORTEST + dice.below(profile.length - SHORTEST) }, draw)] };
 }

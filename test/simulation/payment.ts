@@ -9,7 +9,7 @@ import type { Hook, Provider } from './provider.ts';
 import { earliest, type Go, HOUR, isRefusal, MINUTE, NEVER, type SimEvent, type Stage } from './stage.ts';
 
 /** `stamp` changes with every write of the row. */
-type Row = { account: Account; nextAttempt: number | null; leaseUntil: number; stamp: number };
+type Row = { account: Account; nextAttempt: number | null; leaseUntil: number; stamp: number; updated: number };
 
 const LEASE_MS = 20_000;
 const MAX_STEPS = 6;
@@ -25,7 +25,7 @@ export function createPayment(stage: Stage, provider: Provider, openingOf: (orde
 
   function lock(orderId: string): Account | undefined {
     const row = rows.get(orderId);
-    return row && { ...row.account, overdue: row.account.payment.dueTime.getTime() <= stage.now };
+    return row && { ...row.account, overdue: row.account.payment.dueTime.getTime() <= stage.now, quietMs: stage.now - row.updated };
   }
 
   /** On the row as its holder has read it, where nobody has written it since; else on the row as it stands. */
@@ -38,7 +38,7 @@ export function createPayment(stage: Stage, provider: Provider, openingOf: (orde
     return { account, stamp: String(row.stamp), goOn };
   }
 
-  function save(row: Row, { account, lease, dueMs, atLatest, told }: Change): void {
+  function save(row: Row, { account, lease, dueMs, atLatest, told, changed }: Change): void {
     const { dueTime, state } = account.payment;
     const due = dueTime.getTime();
     const times = dueMs === null ? [] : [stage.now + dueMs, ...(atLatest && row.nextAttempt !== null ? [row.nextAttempt] : []), ...(due > stage.now && state !== 'SUCCEEDED' && state !== 'CANCELLED' ? [due] : [])];
@@ -46,6 +46,7 @@ export function createPayment(stage: Stage, provider: Provider, openingOf: (orde
     row.leaseUntil = lease === 'extended' ? stage.now + LEASE_MS : lease === 'released' ? 0 : row.leaseUntil;
     row.nextAttempt = times.length === 0 ? null : Math.min(...times);
     row.stamp += 1;
+    if (changed) row.updated = stage.now;
     tell(told);
   }
 
@@ -56,7 +57,7 @@ export function createPayment(stage: Stage, provider: Provider, openingOf: (orde
   function insert(orderId: string, { account, told }: { account: Account; told: Told[] }): boolean {
     if (rows.has(orderId)) return false;
     const due = rules.payment.dueIn(account, true);
-    rows.set(orderId, { account, nextAttempt: due === null ? null : stage.now + due, leaseUntil: 0, stamp: 1 });
+    rows.set(orderId, { account, nextAttempt: due === null ? null : stage.now + due, leaseUntil: 0, stamp: 1, updated: stage.now });
     tell(told);
     return true;
   }

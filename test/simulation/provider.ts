@@ -2,11 +2,11 @@
 // It speaks Stripe's objects and errors, so that payment's own translation is under test too.
 import { Stripe } from 'stripe';
 import type { Fact } from '../../services/payment/src/facts.ts';
-import type { Account, Step } from '../../services/payment/src/payment.ts';
-import { disputeFact, factsOfError, intentFact, refundFact } from '../../services/payment/src/stripe-facts.ts';
+import type { Account, Payment, Step } from '../../services/payment/src/payment.ts';
+import { disputeFact, factsOfError, intentFact, nothingFound, refundFact } from '../../services/payment/src/stripe-facts.ts';
 import type { ProviderRecord } from '../../services/payment/src/stripe.ts';
 import { newsOf, type News } from '../../services/payment/src/take-webhook.ts';
-import { type Accident, HOUR, type Stage } from './stage.ts';
+import { type Accident, HOUR, MINUTE, type Stage } from './stage.ts';
 
 type Intent = {
   id: string; orderId: string; paymentId: string; amount: number; method: string; created: number; received: number; refunded: number;
@@ -23,8 +23,8 @@ export type Hook = { id: string; news: News; delivered: boolean };
 /** What the buyer's card does. */
 export const METHODS = ['pm_card_visa', 'pm_card_chargeDeclined', 'pm_card_visa', 'pm_card_chargeDeclined', 'pm_card_authenticationRequired', 'pm_usBankAccount', 'pm_card_pendingRefund', ''] as const;
 const KEY_LIFE_MS = 24 * HOUR;
-/** A search sees at once what was made. */
-const SEARCH_LAG_MS = 0;
+/** What payment is told about the search; the scene's is at most that. */
+const STRIPE_SEARCH_LAG_MS = MINUTE;
 
 export type Provider = ReturnType<typeof createProvider>;
 
@@ -40,7 +40,7 @@ export function createProvider(stage: Stage) {
     try {
       return take(step, account, accident);
     } catch (error) {
-      return factsOfError(error, step, account, SEARCH_LAG_MS);
+      return factsOfError(error, step, account, STRIPE_SEARCH_LAG_MS);
     }
   }
 
@@ -52,12 +52,12 @@ export function createProvider(stage: Stage) {
     if (accident === 'busy') throw failure({ statusCode: 429, type: 'invalid_request_error', code: 'rate_limit' });
     if (step.do === 'find' || step.do === 'look_up') {
       if (accident === 'error' || accident === 'error_after') throw failure({ statusCode: 500, type: 'api_error' });
-      const facts = step.do === 'find' ? find(payment.orderId, payment.paymentId) : lookUp(payment.providerPaymentId);
+      const facts = step.do === 'find' ? find(account) : lookUp(payment.providerPaymentId);
       if (accident === 'lost') throw noAnswer();
       return facts;
     }
     const key = stage.rules.payment.idempotencyKey(step, payment);
-    const print = step.do === 'refund' ? `${step.do} ${payment.providerPaymentId} ${step.refund.amount}` : `${step.do} ${payment.providerPaymentId} ${step.do === 'confirm' ? payment.paymentMethod : ''}`;
+    const print = step.do === 'refund' ? `${step.do} ${payment.providerPaymentId} ${step.refund.amount}` : `${step.do} ${payment.providerPaymentId} ${step.do === 'confirm' || step.do === 'pay' ? payment.paymentMethod : ''}`;
     const known = keys.get(key);
     if (known && stage.now - known.at < KEY_LIFE_MS) {
       if (known.print !== print) throw failure({ statusCode: 400, type: 'idempotency_error' });
@@ -74,25 +74,28 @@ export function createProvider(stage: Stage) {
   }
 
   function act(step: Step, { payment }: Account): Pick<Outcome, 'facts' | 'error'> {
-    if (step.do === 'create') {
-      const intent: Intent = {
-        id: `pi_${intents.length + 1}`, orderId: payment.orderId, paymentId: payment.paymentId, amount: Number(payment.amount), method: '', created: stage.now,
-        received: 0, refunded: 0, status: 'requires_payment_method', failure: false,
-      };
-      intents.push(intent);
-      return { facts: [intentFact(rendered(intent))] };
-    }
+    if (step.do === 'create') return { facts: [intentFact(rendered(create(payment)))] };
+    if (step.do === 'pay') return confirm(create(payment), payment);
     const intent = intents.find(({ id }) => id === payment.providerPaymentId);
     if (!intent) return { error: { statusCode: 404, type: 'invalid_request_error', code: 'resource_missing' } };
     if (step.do === 'confirm') {
-      if (intent.status !== 'requires_payment_method' && intent.status !== 'requires_action') return unexpected(intent);
-      charge(intent, payment.paymentMethod);
-      if (intent.failure) return { error: { statusCode: 402, type: 'card_error', code: 'card_declined', payment_intent: rendered(intent) } };
-      return { facts: [intentFact(rendered(intent), payment.attempts)] };
+      return intent.status === 'requires_payment_method' || intent.status === 'requires_action' ? confirm(intent, payment) : unexpected(intent);
     }
     if (step.do === 'cancel') return cancel(intent) ? { facts: [intentFact(rendered(intent))] } : unexpected(intent);
     if (step.do !== 'refund') return {};
     return refund(intent, step.refund.refundId, Number(step.refund.amount));
+  }
+
+  function create({ orderId, paymentId, amount }: Payment): Intent {
+    const intent: Intent = { id: `pi_${intents.length + 1}`, orderId, paymentId, amount: Number(amount), method: '', created: stage.now, received: 0, refunded: 0, status: 'requires_payment_method', failure: false };
+    intents.push(intent);
+    return intent;
+  }
+
+  function confirm(intent: Intent, { paymentMethod, attempts }: Payment): Pick<Outcome, 'facts' | 'error'> {
+    charge(intent, paymentMethod);
+    if (intent.failure) return { error: { statusCode: 402, type: 'card_error', code: 'card_declined', payment_intent: rendered(intent) } };
+    return { facts: [intentFact(rendered(intent), attempts)] };
   }
 
   function charge(intent: Intent, method: string): void {
@@ -138,9 +141,10 @@ export function createProvider(stage: Stage) {
     return { facts: [refundFact(renderedRefund(made))] };
   }
 
-  const find = (orderId: string, paymentId: string): Fact[] => {
+  const find = (account: Account): Fact[] => {
+    const { orderId, paymentId } = account.payment;
     const found = intents.find((intent) => intent.orderId === orderId && intent.paymentId === paymentId && intent.status !== 'canceled' && intent.created + stage.scene.searchLagMs <= stage.now);
-    return found ? [intentFact(rendered(found))] : [{ kind: 'not_found' }];
+    return found ? [intentFact(rendered(found))] : nothingFound(account, STRIPE_SEARCH_LAG_MS);
   };
 
   function lookUp(intentId: string): Fact[] {

@@ -32,4 +32,24 @@ export const REGRESSIONS: readonly { title: string; schedule: Schedule }[] = [
       ],
     },
   },
+  {
+    title: 'a worker that makes an intent and one that pays at once, side by side, charge once',
+    schedule: {
+      scene: { stock: [4, 1], webhooks: true, searchLagMs: 0, slowMailMs: 0, shuffled: true },
+      moves: [
+        ['relay', 0, 0], ['deliver', 0, 0], ['deliver', 0, 0], ['order', 0, 7], ['go', 0, 0], ['go', 0, 0], ['go', 0, 0], ['go', 0, 0], ['relay', 0, 0], ['deliver', 0, 0], ['go', 0, 0],
+        ['deliver', 0, 0], ['send', 0, 0], ['pass', 3, 0], ['order', 0, 11], ['pay', 0, 0], ['work', 0, 0], ['crash', 5, 0], ['mishap', 8, 0], ['pass', 10, 0], ['work', 0, 0], ['mishap', 2, 0], ['go', 8, 0],
+      ],
+    },
+  },
+  {
+    title: 'a webhook about an intent that was made under a spent key does not lead to a second one before the search can show the first',
+    schedule: {
+      scene: { stock: [6, 1], webhooks: true, searchLagMs: 60_000, slowMailMs: 0, shuffled: true },
+      moves: [
+        ['relay', 0, 0], ['deliver', 0, 0], ['deliver', 0, 0], ['order', 0, 4], ['go', 0, 0], ['go', 0, 0], ['go', 0, 0], ['go', 0, 0], ['relay', 0, 0], ['deliver', 0, 0], ['go', 0, 0],
+        ['mishap', 0, 9], ['pass', 10, 0], ['work', 0, 0],
+      ],
+    },
+  },
 ];

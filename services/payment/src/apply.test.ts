@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Told, apply } from './apply.ts';
+import { type Told, apply, open } from './apply.ts';
 import type { Fact, IntentFact, RefundFact } from './facts.ts';
-import { type Account, IllegalTransitionError, openAccount } from './payment.ts';
+import { type Account, IllegalTransitionError, nextStep, openAccount } from './payment.ts';
 
 const ORDER = { orderId: 'ord_1', customerId: 'buyer', amount: 1_000n, currency: 'EUR', paymentMethod: 'pm_card_visa', dueTime: new Date(0) };
 const intent = (status: IntentFact['status'], more: Partial<IntentFact> = {}): IntentFact => ({
@@ -45,6 +45,12 @@ describe('a try to pay', () => {
       expect(() => apply(account, attempt)).toThrow(IllegalTransitionError);
     }
     expect(() => apply({ ...after({ ...declined, attempt: 1 }).account, overdue: true }, attempt)).toThrow(IllegalTransitionError);
+  });
+  test('that comes while an intent may be on its way is not paid by one call under another key', () => {
+    const opened = open({ ...ORDER, paymentMethod: '' }).account;
+    const tried = apply(opened, { kind: 'attempt', paymentMethod: 'pm_2' }).account;
+    expect(nextStep(opened).do).toBe('create');
+    expect(nextStep(tried).do).toBe('create');
   });
   test('that asks for the buyer says so once', () => {
     const action = intent('action', { actionUrl: 'https://bank.example/1', attempt: 1 });

@@ -32,7 +32,7 @@ function change(account: Account, work: (draft: Draft) => void): Applied {
   balance(draft);
   const last = draft.told.at(-1);
   if (last) last.payment = { ...draft.payment };
-  return { account: { payment: draft.payment, refunds: draft.refunds, overdue: draft.overdue }, told: draft.told };
+  return { account: { ...account, payment: draft.payment, refunds: draft.refunds }, told: draft.told };
 }
 
 function take(draft: Draft, fact: Fact): void {
@@ -67,6 +67,8 @@ function take(draft: Draft, fact: Fact): void {
 
 function begin({ payment, overdue }: Draft, paymentMethod: string): void {
   if (payment.orderCancelled || overdue || payment.state === 'PROCESSING') throw new IllegalTransitionError(payment.state, 'this order can\'t be paid now');
+  // An intent may be on its way. Under another key one is made without being paid, and only the one that is stored is confirmed.
+  if (payment.providerPaymentId === '') payment.generation += 1;
   payment.state = moved(payment.state, 'PROCESSING');
   Object.assign(payment, { paymentMethod, attempts: payment.attempts + 1, failureCode: '', failureMessage: '', actionUrl: '' });
 }

@@ -62,8 +62,8 @@ export type Refund = {
   failureMessage: string;
 };
 
-/** A payment with its refunds, oldest first; `overdue`: the order's time to pay is over. */
-export type Account = { payment: Payment; refunds: Refund[]; overdue: boolean };
+/** A payment with its refunds, oldest first; `overdue`: the order's time to pay is over; `quietMs`: since more than our bookkeeping changed. */
+export type Account = { payment: Payment; refunds: Refund[]; overdue: boolean; quietMs: number };
 
 export class IllegalTransitionError extends Error {
   readonly reason = 'ILLEGAL_TRANSITION';
@@ -97,7 +97,7 @@ export function openAccount(order: Opening): Account {
     orderCancelled: false,
     version: 1, tries: 0, generation: 0, asking: false,
   };
-  return { payment, refunds: [], overdue: false };
+  return { payment, refunds: [], overdue: false, quietMs: 0 };
 }
 
 export type Step =

@@ -11,7 +11,8 @@ export type Held = { account: Account; stamp: string };
 /** What an account is made of; the caller adds `was_asking`, which a claim changes. */
 const COLUMNS = sql`p.payment_id, p.order_id, p.customer_id, p.amount, p.currency, p.payment_method, p.state, p.captured, p.refunded, p.refund_pending,
   p.provider_payment_id, p.client_secret, p.intent_open, p.attempts, p.answered, p.failure_code, p.failure_message, p.action_url,
-  p.disputed, p.dispute_id, p.dispute_reason, p.order_cancelled, p.due_time, p.version, p.tries, p.generation, p.due_time <= now() AS overdue, p.xmin::text AS stamp`;
+  p.disputed, p.dispute_id, p.dispute_reason, p.order_cancelled, p.due_time, p.version, p.tries, p.generation, p.due_time <= now() AS overdue,
+  (extract(epoch FROM now() - p.update_time) * 1000)::float8 AS quiet_ms, p.xmin::text AS stamp`;
 
 /** By payment_order_id_key. The sort comes before the lock, so that two batches with the same orders can't deadlock. */
 export async function lockAccounts(tx: Queryable, orderIds: string[]): Promise<Map<string, Account>> {
@@ -94,7 +95,7 @@ async function held(db: Queryable, rows: Row[]): Promise<Held[]> {
 
 /** With refunds, by refund_order_id_create_time_refund_id_idx: read after the payments are locked, and only where there can be any. */
 async function accountsOf(db: Queryable, rows: Row[]): Promise<Map<string, Account>> {
-  const accounts = new Map(rows.map((row) => [row.order_id, { payment: fromRow(row), refunds: [] as Refund[], overdue: row.overdue }]));
+  const accounts = new Map(rows.map((row) => [row.order_id, { payment: fromRow(row), refunds: [] as Refund[], overdue: row.overdue, quietMs: row.quiet_ms }]));
   const refundable = rows.filter((row) => isFinal(row.state) || row.refund_pending > 0n).map((row) => row.order_id);
   if (refundable.length === 0) return accounts;
   const refunds = await db.query<RefundRow>(sql`SELECT * FROM refund WHERE order_id = ANY(${refundable}) ORDER BY order_id, create_time, refund_id`);
@@ -107,7 +108,7 @@ type Row = {
   captured: bigint; refunded: bigint; refund_pending: bigint; provider_payment_id: string; client_secret: string; intent_open: boolean;
   attempts: number; answered: number; failure_code: string; failure_message: string; action_url: string;
   disputed: boolean; dispute_id: string; dispute_reason: string; order_cancelled: boolean; due_time: Date;
-  version: number; tries: number; generation: number; was_asking: boolean; overdue: boolean; stamp: string;
+  version: number; tries: number; generation: number; was_asking: boolean; overdue: boolean; quiet_ms: number; stamp: string;
 };
 type RefundRow = { refund_id: string; order_id: string; amount: bigint; state: Refund['state']; reason: string; provider_refund_id: string; failure_message: string };
 

@@ -2,7 +2,7 @@
 import { Stripe } from 'stripe';
 import { describe, expect, test } from 'vitest';
 import { type Account, type Step, openAccount } from './payment.ts';
-import { factsOfError, intentFact } from './stripe-facts.ts';
+import { factsOfError, intentFact, nothingFound } from './stripe-facts.ts';
 
 const opened = openAccount({ orderId: 'ord_1', customerId: 'b', amount: 1_000n, currency: 'EUR', paymentMethod: 'pm_x', dueTime: new Date(0) });
 const account: Account = { ...opened, payment: { ...opened.payment, providerPaymentId: 'pi_1', intentOpen: true } };
@@ -66,4 +66,11 @@ test.each([
 ] as const)('an intent that is %s is %s', (status, read) => {
   const intent = { id: 'pi_1', amount: 5, amount_received: 0, currency: 'jpy', status, metadata: {}, client_secret: 's' } as unknown as Stripe.PaymentIntent;
   expect(intentFact(intent)).toMatchObject({ status: read, amount: 5n, currency: 'JPY', orderId: '' });
+});
+
+describe('a search that finds nothing', () => {
+  const spent: Account = { ...opened, payment: { ...opened.payment, generation: 1 }, quietMs: 20_000 };
+  test('means that nothing was made', () => expect(nothingFound(opened, LAG_MS)).toEqual([{ kind: 'not_found' }]));
+  test('means nothing yet when a key was spent lately', () => expect(nothingFound(spent, LAG_MS)).toEqual([{ kind: 'postponed', unknown: true, burnt: false, pauseMs: 40_000 }]));
+  test('means it once a search would show what was made under that key', () => expect(nothingFound({ ...spent, quietMs: LAG_MS }, LAG_MS)).toEqual([{ kind: 'not_found' }]));
 });

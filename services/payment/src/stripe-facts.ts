@@ -57,6 +57,12 @@ export function disputeFact(dispute: Stripe.Dispute): DisputeFact {
 
 export const idOf = (reference: string | { id: string } | null | undefined): string => (typeof reference === 'string' ? reference : (reference?.id ?? ''));
 
+/** What a search tells that finds nothing: as long as it may not show yet what was made under a key that is spent, nothing. */
+export function nothingFound({ payment, quietMs }: Account, searchLagMs: number): Fact[] {
+  const soonest = searchLagMs - quietMs;
+  return payment.generation > 0 && soonest > 0 ? [{ kind: 'postponed', unknown: true, burnt: false, pauseMs: soonest }] : [{ kind: 'not_found' }];
+}
+
 /**
  * What a failed call tells: declined or refused (known), not done (to be made again), or unknown (to be looked at).
  * `searchLagMs`: how late a search may show what was made.

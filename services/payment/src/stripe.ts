@@ -5,7 +5,7 @@ import { Stripe } from 'stripe';
 import { type Bulkhead, MAX_IN_FLIGHT, createBulkhead } from './bulkhead.ts';
 import type { DisputeFact, Fact, IntentFact, RefundFact } from './facts.ts';
 import { type Account, type Step, idempotencyKey } from './payment.ts';
-import { disputeFact, factsOfError, intentFact, refundFact } from './stripe-facts.ts';
+import { disputeFact, factsOfError, intentFact, nothingFound, refundFact } from './stripe-facts.ts';
 
 /** Stripe's own answers take up to a few seconds; after that the outcome is unknown and is looked up. */
 const TIMEOUT_MS = 10_000;
@@ -44,7 +44,7 @@ export function createStripe(options: StripeOptions): Provider {
   return {
     async perform(step, account) {
       try {
-        return await take(stripe, bulkhead, step, account, options.STRIPE_RETURN_URL);
+        return await take(stripe, bulkhead, step, account, options);
       } catch (error) {
         return factsOfError(error, step, account, options.STRIPE_SEARCH_LAG);
       }
@@ -78,7 +78,7 @@ function signedAt(signature: string): number {
   return Number(signature.split(',').findLast((part) => part.startsWith('t='))?.slice(2));
 }
 
-async function take(stripe: Stripe, bulkhead: Bulkhead, step: Step, account: Account, returnUrl: string | undefined): Promise<Fact[]> {
+async function take(stripe: Stripe, bulkhead: Bulkhead, step: Step, account: Account, { STRIPE_RETURN_URL: returnUrl, STRIPE_SEARCH_LAG }: StripeOptions): Promise<Fact[]> {
   const { payment } = account;
   const { orderId, paymentId, providerPaymentId } = payment;
   const once = { idempotencyKey: idempotencyKey(step, payment) };
@@ -97,7 +97,7 @@ async function take(stripe: Stripe, bulkhead: Bulkhead, step: Step, account: Acc
       const query = `metadata['order_id']:'${orderId.replace(/[\\']/g, '\\$&')}'`;
       const { data } = await bulkhead(() => stripe.paymentIntents.search({ query, limit: 10 }));
       const found = data.find((intent) => intent.metadata['payment_id'] === paymentId && intent.status !== 'canceled');
-      return found ? [intentFact(found)] : [{ kind: 'not_found' }];
+      return found ? [intentFact(found)] : nothingFound(account, STRIPE_SEARCH_LAG);
     }
     case 'confirm':
       return [intentFact(await bulkhead(() => stripe.paymentIntents.confirm(providerPaymentId, confirming, once)), payment.attempts)];
