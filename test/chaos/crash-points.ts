@@ -7,7 +7,7 @@ const HEARS = ['consumer.received', 'consumer.committed'];
 const ANSWERS = ['requests.decided', 'requests.committed'];
 
 /** The steps of a payment at the provider: after its answer, and after that is stored. */
-const STEPS = ['create', 'find', 'confirm', 'cancel', 'look_up', 'refund', 'close'];
+const STEPS = ['pay', 'create', 'find', 'confirm', 'cancel', 'look_up', 'refund', 'close'];
 
 export const CRASH_POINTS: Record<Service, readonly string[]> = {
   product: [...EVERYWHERE, ...ANSWERS],

@@ -16,7 +16,7 @@ const POINTS: Lengths = { brief: 2, short: Number.POSITIVE_INFINITY, full: Numbe
 const MOST_PASSES = 2;
 /** A point that nobody has passed for this long is given up; a dead worker's lease, after which some are passed, takes 20 s. */
 const PATIENCE_MS: Lengths = { brief: 20_000, short: 30_000, full: 60_000 };
-const LIMIT_MS: Lengths = { brief: 25_000, short: 130_000, full: 600_000 };
+const LIMIT_MS: Lengths = { brief: 25_000, short: 100_000, full: 600_000 };
 /** Payment has the most points, and most of the others' are passed only while it lives. */
 const TURNS: readonly (readonly Service[])[] = [['payment'], SERVICES.filter((service) => service !== 'payment')];
 const POLL_MS = 200;
