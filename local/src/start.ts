@@ -35,8 +35,8 @@ export type System = {
   kill(): void;
 };
 
-/** Megabytes: five services' worth of calls under way in one heap. */
-const YOUNG_GENERATION_TOGETHER = 32;
+/** Megabytes of the young generation, for those with the most calls under way; the others do with less. */
+const YOUNG_GENERATIONS: Record<string, number> = { edge: 16, order: 16, together: 32 };
 const HOST = 'http://127.0.0.1';
 
 export function createSystem({ home, flags, portBase, env, say }: Options): System {
@@ -123,11 +123,12 @@ export function createSystem({ home, flags, portBase, env, say }: Options): Syst
   }
 
   function upServices(plan: Plan): Promise<void>[] {
-    if (flags.together) return [up('together', 'local/src/together.ts', togetherEnvironment(plan), ports.order, YOUNG_GENERATION_TOGETHER)];
+    if (flags.together) return [up('together', 'local/src/together.ts', togetherEnvironment(plan), ports.order)];
     return SERVICES.map((service) => up(service, `services/${service}/src/main.ts`, serviceEnvironment(service, plan), ports[service]));
   }
 
-  async function up(name: string, script: string, processEnv: Environment, port: number, youngGeneration?: number): Promise<void> {
+  async function up(name: string, script: string, processEnv: Environment, port: number): Promise<void> {
+    const youngGeneration = YOUNG_GENERATIONS[name];
     const logFile = home.file('logs', `${name}.log`);
     await keep(name, () => startChild({ name, script: path.join(ROOT, script), env: { ...processEnv, ...nextCrash(home, name) }, logFile, readyUrl: `${HOST}:${port}/readyz`, ...(youngGeneration && { youngGeneration }) }, remember(name)), logFile);
   }
