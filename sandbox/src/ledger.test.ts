@@ -29,3 +29,12 @@ test('a long ledger is whole, and others are served while it is read', async () 
   expect(new Set(rows.map((row) => row.order_id)).size).toBe(1000);
   expect(rows).toHaveLength(1000);
 });
+
+test('mails are listed with their texts, or without', async () => {
+  const { postmark, get } = await sandbox();
+  await postmark.sendEmail({ From: 'shop@example.com', To: 'ada@example.com', Subject: 'Hello', TextBody: 'text', HtmlBody: '<p>html</p>', Metadata: { order_id: 'o1', kind: 'refund' } });
+  const [row] = await get<Record<string, unknown>[]>('/ledger/postmark');
+  expect(row).toMatchObject({ order_id: 'o1', html: '<p>html</p>', text: 'text' });
+  const { html: _html, text: _text, ...rest } = row ?? {};
+  expect(await get('/ledger/postmark?bodies=false')).toEqual([rest]);
+});

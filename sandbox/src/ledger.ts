@@ -1,5 +1,5 @@
 // GET /ledger/<provider>: what the providers really did, append-only, oldest first. Streamed, so that a hundred
-// thousand mails neither fill the memory nor hold up the others. `?after=N` leaves out the first N rows.
+// thousand mails neither fill the memory nor hold up the others. `?after=N` leaves out the first N rows, `?bodies=false` the texts of mails.
 import type { Incoming, Reply } from './http.ts';
 import type { Store } from './store/store.ts';
 import type { Table } from './store/table.ts';
@@ -7,13 +7,14 @@ import type { Table } from './store/table.ts';
 const ROWS_PER_PART = 200; // then other requests get their turn
 
 export function ledger(store: Store, incoming: Incoming): Reply {
-  const after = new URLSearchParams(incoming.query).get('after') ?? '0';
+  const asked = new URLSearchParams(incoming.query);
+  const after = asked.get('after') ?? '0';
   if (!/^\d{1,12}$/.test(after)) return { status: 400, body: '{"error":"after must be a number of rows to leave out"}\n' };
   switch (incoming.path) {
     case '/ledger/stripe':
       return { status: 200, body: asArray(stripeRows(store), Number(after)) };
     case '/ledger/postmark':
-      return { status: 200, body: asArray(postmarkRows(store), Number(after)) };
+      return { status: 200, body: asArray(postmarkRows(store, asked.get('bodies') !== 'false'), Number(after)) };
     case '/ledger/twilio':
       return { status: 200, body: asArray(twilioRows(store), Number(after)) };
     default:
@@ -30,14 +31,14 @@ function* stripeRows(store: Store): Generator<object> {
   }
 }
 
-function* postmarkRows(store: Store): Generator<object> {
+function* postmarkRows(store: Store, bodies: boolean): Generator<object> {
   for (const mail of records(store.mails)) {
     const { id, to, subject, metadata } = mail;
     yield {
       time: new Date(mail.at).toISOString(), message_id: id, to, subject,
       order_id: metadata['order_id'] ?? null,
       kind: metadata['kind'] ?? null,
-      ...store.bodyOf(mail),
+      ...(bodies && store.bodyOf(mail)),
     };
   }
 }
