@@ -3,8 +3,11 @@ import { hash } from 'node:crypto';
 import type { MessageFacts } from './messages.ts';
 
 const FIRST_ROOM = 1 << 12;
+const FULL = 0.75;
 const COUNTS = 4;
 const [ROWS, SENT, DOUBTFUL, DELIVERED] = [0, 1, 2, 3] as const;
+/** As far as a byte counts; keys with more are few, and counted beside. */
+const MOST = 255;
 const TAKEN = 1;
 /** What is known of all under one key. `recent`: created since the audit's beginning. */
 export const MARK = { moving: 2, recent: 4, sms: 8, admins: 16 } as const;
@@ -18,7 +21,7 @@ export type Counted = Omit<MessageFacts, 'forAdmins'> & { delivered: number; mar
 
 export function createMessageBook() {
   let [room, count] = [FIRST_ROOM, 0];
-  let [high, low, counts, marks] = [new Uint32Array(room), new Uint32Array(room), new Uint32Array(room * COUNTS), new Uint8Array(room)];
+  let [high, low, counts, marks] = [new Uint32Array(room), new Uint32Array(room), new Uint8Array(room * COUNTS), new Uint8Array(room)];
 
   const placeOf = (h: number, l: number): number => {
     let at = l & (room - 1);
@@ -30,7 +33,7 @@ export function createMessageBook() {
     let at = placeOf(h, l);
     if (marks[at] !== 0) return at;
     count += 1;
-    if (count * 2 > room) {
+    if (count > room * FULL) {
       grow();
       at = placeOf(h, l);
     }
@@ -40,7 +43,7 @@ export function createMessageBook() {
   const grow = () => {
     const old = { room, high, low, counts, marks };
     room *= 2;
-    [high, low, counts, marks] = [new Uint32Array(room), new Uint32Array(room), new Uint32Array(room * COUNTS), new Uint8Array(room)];
+    [high, low, counts, marks] = [new Uint32Array(room), new Uint32Array(room), new Uint8Array(room * COUNTS), new Uint8Array(room)];
     for (let i = 0; i < old.room; i += 1) {
       if (old.marks[i] === 0) continue;
       const at = placeOf(old.high[i] as number, old.low[i] as number);
@@ -48,32 +51,35 @@ export function createMessageBook() {
       counts.set(old.counts.subarray(i * COUNTS, (i + 1) * COUNTS), at * COUNTS);
     }
   };
+  const more = new Map<string, number>();
+  const idAt = (at: number) => (high[at] as number).toString(16).padStart(8, '0') + (low[at] as number).toString(16).padStart(8, '0');
   const add = (at: number, which: number) => {
-    counts[at * COUNTS + which] = (counts[at * COUNTS + which] as number) + 1;
+    const known = counts[at * COUNTS + which] as number;
+    if (known < MOST) counts[at * COUNTS + which] = known + 1;
+    else more.set(`${idAt(at)} ${which}`, (more.get(`${idAt(at)} ${which}`) ?? 0) + 1);
   };
 
   return {
     /** A row of ours, whose hash begins at `from`. `isOwn`: not a repeat that somebody asked for. */
-    row(bytes: Buffer, from: number, { isOwn, isSent, isDoubtful }: { isOwn: boolean; isSent: boolean; isDoubtful: boolean }, more: number): void {
+    row(bytes: Buffer, from: number, { isOwn, isSent, isDoubtful }: { isOwn: boolean; isSent: boolean; isDoubtful: boolean }, mark: number): void {
       const at = take(bytes, from);
       if (isOwn) add(at, ROWS);
       if (isSent) add(at, SENT);
       if (isDoubtful) add(at, DOUBTFUL);
-      marks[at] = (marks[at] as number) | more;
+      marks[at] = (marks[at] as number) | mark;
     },
     /** A message that the provider has taken. */
-    delivered(key: string, more: number): void {
+    delivered(key: string, mark: number): void {
       const at = take(hashOfKey(key), 0);
       add(at, DELIVERED);
-      marks[at] = (marks[at] as number) | more;
+      marks[at] = (marks[at] as number) | mark;
     },
     *all(): Generator<Counted & { hash: string }> {
       for (let at = 0; at < room; at += 1) {
         if (marks[at] === 0) continue;
-        const of = (which: number) => counts[at * COUNTS + which] as number;
+        const of = (which: number) => (counts[at * COUNTS + which] as number) + (more.get(`${idAt(at)} ${which}`) ?? 0);
         yield {
-          hash: (high[at] as number).toString(16).padStart(8, '0') + (low[at] as number).toString(16).padStart(8, '0'),
-          rows: of(ROWS), sent: of(SENT), doubtful: of(DOUBTFUL), delivered: of(DELIVERED), moving: ((marks[at] as number) & MARK.moving) !== 0, marks: marks[at] as number,
+          hash: idAt(at), rows: of(ROWS), sent: of(SENT), doubtful: of(DOUBTFUL), delivered: of(DELIVERED), moving: ((marks[at] as number) & MARK.moving) !== 0, marks: marks[at] as number,
         };
       }
     },

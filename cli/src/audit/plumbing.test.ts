@@ -2,8 +2,10 @@
 import { expect, test } from 'vitest';
 import { createIdCollector, has, idOf, missing, repeated, uuidsOf } from './ids.ts';
 import { type Keyed, mergeByKey, sortedLines } from './merge.ts';
+import { MARK, createMessageBook, hashOfKey } from './messages-book.ts';
 import { messageKey } from './provider.ts';
 import { createTally, rowsOf } from './report.ts';
+import { createVersionBook, hashOf } from './versions.ts';
 
 async function* batches<T>(...all: Keyed<T>[][]): AsyncGenerator<Keyed<T>[]> {
   yield* all;
@@ -69,4 +71,31 @@ test('a tally counts all and names a few', () => {
   expect(rows.find(({ invariant }) => invariant === 'I3')).toMatchObject({ checked: 5, violations: 16, first: { length: 10 }, without: [] });
   expect(rows.find(({ invariant }) => invariant === 'I13')).toMatchObject({ violations: 40 });
   expect(rows.find(({ invariant }) => invariant === 'I10')).toMatchObject({ without: ['streams'] });
+});
+
+test('messages are counted under their keys, however many, in tables that grow', () => {
+  const book = createMessageBook();
+  const own = { isOwn: true, isSent: true, isDoubtful: false };
+  const keys = Array.from({ length: 10_000 }, (_, n) => `ord_${n}/refund/email`);
+  for (const key of keys) book.row(hashOfKey(key), 0, own, MARK.recent);
+  for (const key of keys.slice(1)) book.delivered(key, 0);
+  for (let n = 0; n < 1_000; n += 1) book.delivered(keys[5] as string, n === 7 ? MARK.moving : 0);
+  const all = new Map([...book.all()].map(({ hash, ...counted }) => [hash, counted]));
+  const of = (n: number) => all.get(hashOfKey(keys[n] as string).toString('hex'));
+  expect(all.size).toBe(10_000);
+  expect(of(0)).toEqual({ rows: 1, sent: 1, doubtful: 0, delivered: 0, moving: false, marks: 1 | MARK.recent });
+  expect(of(5)).toMatchObject({ delivered: 1_001, moving: true });
+  expect(of(9_999)).toMatchObject({ rows: 1, delivered: 1 });
+});
+
+test('versions are followed per aggregate, in tables that grow', () => {
+  const book = createVersionBook();
+  for (let version = 1; version <= 3; version += 1) for (let n = 0; n < 10_000; n += 1) if (n !== 7 || version !== 2) book.say(n, n * 3, version);
+  book.say(9, 27, 2);
+  expect(book.meet(8, 24, 3, true)).toEqual({ back: 0, gaps: 0, first: 1, last: 3, current: 3, whole: true });
+  expect(book.meet(7, 21, 3, true)).toMatchObject({ gaps: 1 });
+  expect(book.meet(9, 27, 3, true)).toMatchObject({ back: 1 });
+  expect(book.meet(10_000, 1, 1, false)).toMatchObject({ first: undefined, last: undefined });
+  expect([...book.unmet()]).toHaveLength(9_997);
+  expect(hashOf(0xffff_ffff, 0xffff_fffe)).toBe(-2n);
 });

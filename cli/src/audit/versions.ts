@@ -3,6 +3,7 @@
 import type { Versions } from './events.ts';
 
 const FIRST_ROOM = 1 << 12;
+const FULL = 0.75;
 const MOST = 255;
 const KNOWN = 1;
 const MET = 2;
@@ -40,7 +41,7 @@ export function createVersionBook() {
       if (marks[at] === 0) {
         [high[at], low[at], first[at], last[at], marks[at]] = [h, l, version, version, KNOWN];
         count += 1;
-        if (count * 2 > room) grow();
+        if (count > room * FULL) grow();
         return;
       }
       const before = last[at] as number;
