@@ -203,7 +203,7 @@ test('every message of an order reaches the state SENT or later, and can be list
 
 test('providers that take seconds to answer keep nobody waiting who places an order', async () => {
   const sku = await product(100);
-  const delayMs = 4_000;
+  const delayMs = 8_000;
   const control = async (path: string, body: object) => expect((await fetch(`${system.runtime.sandbox}/control/${path}`, { method: 'POST', body: JSON.stringify(body) })).ok).toBe(true);
   for (const provider of ['stripe', 'postmark']) await control('faults', { provider, operation: '*', effect: 'delay', delay_ms: delayMs });
   const waits: number[] = [];
