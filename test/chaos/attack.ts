@@ -1,12 +1,12 @@
-// Somebody who means no good, while buyers go on buying: what every attack must leave alone is computed around it.
+// Somebody who means no good, while buyers go on buying.
 import type { AuditRow } from './audit.ts';
 import type { Context, Experiment } from './experiment.ts';
-import { callCounts, served, withinBudget } from './good-traffic.ts';
-import { changes, stateOf } from './state.ts';
+import type { Lengths } from './form.ts';
 import { settle } from './settle.ts';
+import { changes, stateOf } from './state.ts';
 import { type Tally, tally } from './tally.ts';
-import { survived, vitalsOf } from './vitals.ts';
 import { pause } from './wait.ts';
+import { type Watch, watch } from './watch.ts';
 
 export type Attack = Pick<Experiment, 'id' | 'title' | 'env' | 'stock' | 'judge' | 'tidy'> & {
   /** What it is aimed at; made before the buyers come. */
@@ -26,40 +26,35 @@ export type Attack = Pick<Experiment, 'id' | 'title' | 'env' | 'stock' | 'judge'
 const PER_SECOND = 12;
 /** The first calls open connections and warm everything up. */
 const WARM_UP_MS = 1_500;
-const CALM_MS = { short: 4_000, full: 15_000 };
-const ATTACK_MS = { short: 6_000, full: 60_000 };
+const CALM_MS: Lengths = { brief: 1_000, short: 4_000, full: 15_000 };
+const ATTACK_MS: Lengths = { brief: 1_000, short: 6_000, full: 60_000 };
 const SETTLE_LIMIT_MS = 120_000;
 
 export function attack({ prepare, round, tries: what, changesNothing = false, mayChange = [], after, ...rest }: Attack): Experiment {
-  const found = new WeakMap<Context, { rows: AuditRow[]; tries: Tally; survivors: () => Promise<AuditRow> }>();
+  const found = new WeakMap<Context, { tries: Tally; watch: Watch; silent: AuditRow[] }>();
   return {
     ...rest,
     perSecond: 0,
     async run(context) {
-      const { system, load, journal, skus, short } = context;
+      const { load, skus, by } = context;
       const tries = tally('I17');
       await prepare?.(context);
       load.start({ perSecond: PER_SECOND, skus });
-      await pause(WARM_UP_MS);
-      const counts = await callCounts(system);
-      const calmFrom = Date.now();
-      await pause(short ? CALM_MS.short : CALM_MS.full);
-      const vitals = await vitalsOf(system);
-      const from = Date.now();
-      const until = from + (short ? ATTACK_MS.short : ATTACK_MS.full);
+      await pause(WARM_UP_MS + by(CALM_MS));
+      const mine = await watch(context);
+      const until = Date.now() + by(ATTACK_MS);
       do await round(context, tries); while (Date.now() < until);
-      const to = Date.now();
+      await mine.over();
       await load.stop();
-      const rows = [served(journal, { from: calmFrom, to: from }, { from, to }), withinBudget(counts, await callCounts(system))];
-      if (changesNothing) rows.push(await silentRound(context, mayChange, async () => round(context, tries)));
-      found.set(context, { rows, tries, survivors: async () => survived(system, vitals) });
+      const silent = changesNothing ? [await silentRound(context, mayChange, async () => round(context, tries))] : [];
+      found.set(context, { tries, watch: mine, silent });
       return { count: tries.checked(), what };
     },
     async rows(context) {
       const known = found.get(context);
       if (!known) return [];
       await after?.(context, known.tries);
-      return [...known.rows, known.tries.row(), await known.survivors()];
+      return [known.tries.row(), ...known.silent, ...(await known.watch.rows())];
     },
   };
 }

@@ -31,6 +31,8 @@ const LIMITS = [
   'The same seed plans the same accidents; what the machine is doing at that instant is not the same twice. `test/simulation` replays schedules exactly.',
   'Goodput is compared with the seconds before the fault of the same run, on a machine with other work.',
   'Clocks are not turned: the 24 hours of the provider\'s idempotency keys are covered by the sandbox\'s `expire_keys`, not by time.',
+  'The broker checks where a client speaks, not where it asks to be answered: whoever has a password can have the server\'s own answers, and copies of events that they may read, put into other streams. They can forge nothing that way: what lacks an event\'s headers ends as a dead letter, and a copy is known by its id.',
+  'Traces are not exported, so there are none to search for canaries.',
 ];
 
 /** The three tables, as Markdown. */

@@ -84,6 +84,42 @@ export const SABOTAGES: readonly Sabotage[] = [
     patches: [{ file: 'services/payment/src/stripe.ts', from: 'const event = stripe.webhooks.constructEvent(Buffer.from(body), signature, options.STRIPE_WEBHOOK_SECRET, MAX_WEBHOOK_SKEW_S);', to: 'const event = JSON.parse(Buffer.from(body).toString()); void MAX_WEBHOOK_SKEW_S;' }],
     experiments: ['A8'],
   },
+  {
+    name: 'any-refund',
+    title: 'an order may ask for any amount back',
+    patches: [{ file: 'services/order/src/order.ts', from: 'if (amount <= 0n || amount > refundable(order)) throw', to: 'if (amount <= 0n) throw' }],
+    experiments: ['A9'],
+  },
+  {
+    name: 'raw-mails',
+    title: 'mails are HTML as people typed it',
+    patches: [{ file: 'services/notification/src/templates/render.ts', from: "return handlebars.compile(file('mail.html.hbs'));", to: "return handlebars.compile(file('mail.html.hbs'), { noEscape: true });" }],
+    experiments: ['A11'],
+  },
+  {
+    name: 'open-broker',
+    title: 'a service may say everything',
+    patches: [{ file: 'local/src/nats-permissions.ts', from: 'publish: { allow: [...own, ...heard,', to: "publish: { allow: ['>', ...own, ...heard," }],
+    experiments: ['A12'],
+  },
+  {
+    name: 'owning-services',
+    title: 'a service has its own tables',
+    patches: [{ file: 'local/src/databases.ts', from: 'const owner = `${role}_owner`;', to: 'const owner = role;' }],
+    experiments: ['A13'],
+  },
+  {
+    name: 'any-origin',
+    title: 'pages of every origin may call',
+    patches: [{ file: 'edge/src/cors.ts', from: 'const allowed = isAllowed(origins, origin);', to: 'const allowed = true;' }],
+    experiments: ['A15'],
+  },
+  {
+    name: 'chatty-log',
+    title: 'a log line tells who bought',
+    patches: [{ file: 'services/order/src/rpc.ts', from: 'placeOrder: async (request, context) => ({', to: "placeOrder: async (request, context) => (console.log(JSON.stringify({ level: 'info', msg: `an order of ${request.customer?.email}` })), {" }],
+    experiments: ['I18'],
+  },
 ];
 
 const ROOT = path.resolve(import.meta.dirname, '../..');

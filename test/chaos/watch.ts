@@ -18,17 +18,17 @@ const CALM_MS = 3_000;
 const MIN_MS = 2_000;
 
 export async function watch({ system, journal, form }: Context): Promise<Watch> {
-  const [vitals, counts, from] = [await vitalsOf(system), await callCounts(system), Date.now()];
-  const rows: AuditRow[] = [];
+  const [vitals, before, from] = [await vitalsOf(system), await callCounts(system), Date.now()];
+  let [after, to] = [before, from];
   return {
     async over() {
-      const to = Date.now();
-      rows.push(withinBudget(counts, await callCounts(system)));
-      if (form !== 'brief' && to - from > MIN_MS) rows.push(served(journal, { from: from - CALM_MS, to: from }, { from, to }));
+      [after, to] = [await callCounts(system), Date.now()];
     },
     async rows() {
       const canaries = { secrets: await secretsOf(system), personal: buyersOf(journal) };
-      return [...rows, await survived(system, vitals), await leaks(system, canaries, errorsOf(journal))];
+      const long = form !== 'brief' && to - from > MIN_MS;
+      const good = long ? [served(journal, { from: from - CALM_MS, to: from }, { from, to })] : [];
+      return [...good, withinBudget(before, after), await survived(system, vitals), await leaks(system, canaries, errorsOf(journal))];
     },
   };
 }

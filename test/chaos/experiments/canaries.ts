@@ -6,11 +6,12 @@ import { count } from '../databases.ts';
 import type { Context, Experiment } from '../experiment.ts';
 import type { Lengths } from '../form.ts';
 import { type Canaries, buyersOf, errorsOf, leaks, secretsOf } from '../leaks.ts';
-import { pause } from '../wait.ts';
+import { pause, until } from '../wait.ts';
 
 /** Test numbers of the schemes, as people write them. */
 const CARDS = ['4242424242424242', '5555 5555 5555 4444', '3782-822463-10005', '6011 1111 1111 1117'];
 const FAILING_MS: Lengths = { brief: 2_000, short: 6_000, full: 30_000 };
+const READY_MS = 60_000;
 const ORDERS = 8;
 const FAILING = 0.5;
 const PERSON = /^(name|line1|line2|city|email|phone)$/;
@@ -34,7 +35,8 @@ export const I18: Experiment = {
     await pause(by(FAILING_MS));
     await system.kill(random.chance(0.5) ? ['postgres', 'nats'] : ['nats', 'postgres']);
     await nonsense(context, errors);
-    return { count: (await mentions(context)) + errors.length, what: 'texts and errors with canaries' };
+    const taken = await until('the database is back', READY_MS, async () => mentions(context));
+    return { count: taken + errors.length, what: 'texts and errors with canaries' };
   },
   async rows(context): Promise<AuditRow[]> {
     const { system, journal } = context;

@@ -1,7 +1,6 @@
 // The streams misbehave: poison, strangers, news out of order, two who say the same.
 import { randomUUID } from 'node:crypto';
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { headers, connect, type NatsConnection } from '@nats-io/transport-node';
 import { jetstream } from '@nats-io/jetstream';
@@ -11,6 +10,7 @@ import { EVENTS } from '../../../local/src/topology.ts';
 import type { AuditRow } from '../audit.ts';
 import { deadLettersAt } from '../clients.ts';
 import { count, query } from '../databases.ts';
+import { environmentOf } from '../environment.ts';
 import type { Broken, Context, Experiment } from '../experiment.ts';
 import type { Lengths } from '../form.ts';
 import { freePort } from '../../../local/src/processes.ts';
@@ -185,7 +185,7 @@ export const E34: Experiment = {
 
 /** A second instance of a service, as it would run on another machine. */
 export async function startTwin(system: System, service: (typeof SERVICES)[number]): Promise<{ pid: number; url: string; stop(): Promise<void> }> {
-  const env = Object.fromEntries(readFileSync(`/proc/${system.pid(service)}/environ`, 'utf8').split('\0').filter(Boolean).map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
+  const env = environmentOf(system, service);
   const port = await freePort();
   const child = spawn(process.execPath, [path.join(system.root, `services/${service}/src/main.ts`)], { cwd: system.root, env: { ...env, PORT: String(port) }, stdio: 'ignore' });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));

@@ -10,6 +10,7 @@ const READY_MS = 60_000;
 const MAX_INT64 = 9_223_372_036_854_775_807n;
 const CONCURRENT = 12;
 const UNITS = 4;
+const ORDERS = 4;
 const CUSTOMER = { name: 'A9', email: 'a9@example.com' };
 /** Refusals of a request that was read and understood. */
 const REFUSED: readonly string[] = ['InvalidArgument', 'FailedPrecondition', 'AlreadyExists'];
@@ -22,7 +23,7 @@ export async function tamperedRefunds(context: Context, price: number, tries: Ta
   const eur = (minorUnits: bigint) => ({ currencyCode: 'EUR', minorUnits });
   const refund = (orderId: string, more: object) => async (): Promise<unknown> => orders.refundOrder({ orderId, requestId: crypto.randomUUID(), ...more });
 
-  const orderId = await paidOrder(context, clients);
+  const [orderId = '', oneDoor = '', twoDoors = '', once = ''] = await Promise.all(Array.from({ length: ORDERS }, async () => paidOrder(context, clients)));
   const refusals: Record<string, () => Promise<unknown>> = {
     'more than was paid': refund(orderId, { amount: eur(total + 1n) }), 'nothing': refund(orderId, { amount: eur(0n) }), 'less than nothing': refund(orderId, { amount: eur(-1n) }), 'in 63 bits': refund(orderId, { amount: eur(MAX_INT64) }),
     'in another currency': refund(orderId, { amount: { currencyCode: 'JPY', minorUnits: 1n } }), 'of more units than were bought': refund(orderId, { lines: [{ sku, quantity: UNITS + 1 }] }), 'of one sku in two lines': refund(orderId, { lines: [{ sku, quantity: UNITS }, { sku, quantity: 1 }] }),
@@ -33,8 +34,7 @@ export async function tamperedRefunds(context: Context, price: number, tries: Ta
 
   // Of many at once that each want more than half, one gets it; whichever door they come through.
   const amount = eur(total / 2n + 1n);
-  for (const doors of [1, 2]) {
-    const wanted = await paidOrder(context, clients);
+  for (const [wanted, doors] of [[oneDoor, 1], [twoDoors, 2]] as const) {
     await Promise.all(Array.from({ length: CONCURRENT }, async (_, n) => {
       const request = { orderId: wanted, requestId: crypto.randomUUID(), amount };
       return codeOf(n % doors === 1 ? payments.refundPayment(request) : orders.refundOrder(request));
@@ -43,7 +43,6 @@ export async function tamperedRefunds(context: Context, price: number, tries: Ta
   }
 
   // The same request many times at once is one refund.
-  const once = await paidOrder(context, clients);
   const requestId = crypto.randomUUID();
   const codes = await Promise.all(Array.from({ length: CONCURRENT }, async () => codeOf(orders.refundOrder({ orderId: once, requestId, amount: eur(1n) }))));
   const given = await until('the refund', READY_MS, async () => (await orders.getOrder({ orderId: once })).order?.refunded?.minorUnits);

@@ -1,8 +1,8 @@
 // Tokens that are none: every way we know to forge, stretch or smuggle one, at the edge and at the services' own ports.
 import { createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { request as httpRequest } from 'node:http';
 import path from 'node:path';
+import { ask } from '../ask.ts';
 import { attack } from '../attack.ts';
 import type { Context } from '../experiment.ts';
 import type { System } from '../system.ts';
@@ -42,7 +42,7 @@ export const A7 = attack({
       for (const [place, rpc] of Object.entries(CALLS)) {
         const url = `${place === 'edge' ? system.runtime.edge : system.runtime.services[place as 'order']}/${rpc}`;
         await Promise.all(all.map(async ({ name, headers, verdict }) => {
-          const status = await ask(url, headers);
+          const { status } = await ask(url, 'POST', ['content-type', 'application/json', ...headers.flatMap((value) => ['authorization', value])], '{}');
           const right = verdict === 'taken' ? status === 200 : REFUSALS.includes(status);
           tries.look(`${name} at ${place}`, right ? undefined : `answered ${status}, but should be ${verdict}`);
         }));
@@ -122,13 +122,4 @@ function now(): number {
 
 function encode(value: Claims): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url');
-}
-
-/** Answers the status; 0 when the connection just ended. */
-async function ask(url: string, authorization: string[]): Promise<number> {
-  const { host } = new URL(url);
-  const headers = ['host', host, 'content-type', 'application/json', 'content-length', '2', ...authorization.flatMap((value) => ['authorization', value])];
-  return new Promise((resolve) => {
-    httpRequest(url, { method: 'POST', headers }, (response) => response.resume().on('close', () => resolve(response.statusCode ?? 0))).on('error', () => resolve(0)).end('{}');
-  });
 }

@@ -1,6 +1,6 @@
 // Pairs of orders that differ in their texts alone: what becomes of them must differ in nothing else.
 import { clientsAt } from '../clients.ts';
-import { ledger, query } from '../databases.ts';
+import { count, ledger, query } from '../databases.ts';
 import type { Context } from '../experiment.ts';
 import type { Tally } from '../tally.ts';
 import { until } from '../wait.ts';
@@ -9,6 +9,7 @@ export type Twins = { text: string; strange: string; plain: string };
 
 const PLAIN = 'Plain Text';
 const READY_MS = 60_000;
+const AT_ONCE = 4;
 /** Of the mails that these orders cause: received, and cancelled. */
 const MAILS = 2;
 
@@ -19,32 +20,43 @@ export async function placeTwins(context: Context, texts: readonly string[]): Pr
   const place = async (text: string, key: string): Promise<string> => {
     const address = { name: text, line1: text, line2: text, city: text, region: text, postalCode: text.slice(0, 20) };
     const { order } = await orders.placeOrder({ requestId: `${key}-${name}`.slice(0, 64), customer: { customerId: key, name: text, email: `${key}@example.com` }, lines: [{ sku, quantity: 1 }], shippingAddress: address, note: text });
-    await orders.cancelOrder({ orderId: order?.orderId ?? '', reason: text, requestId: `c-${key}-${name}`.slice(0, 64) });
     return order?.orderId ?? '';
   };
   const made: Twins[] = [];
-  for (const [i, text] of texts.entries()) made.push({ text, strange: await place(text, `a11-${i}-strange`), plain: await place(PLAIN, `a11-${i}-plain`) });
+  await each(texts.entries(), async ([i, text]) => void made.push({ text, strange: await place(text, `a11-${i}-strange`), plain: await place(PLAIN, `a11-${i}-plain`) }));
+  // A cancellation that overtakes the payment makes another history.
+  const ids = idsOf(made);
+  await until('the payments', READY_MS, async () => (await count(context.system, 'payment', "payment WHERE order_id = ANY($1) AND provider_payment_id <> ''", [ids])) === ids.length);
+  await each(made.flatMap(({ text, strange, plain }) => [[strange, text], [plain, PLAIN]] as const).values(), async ([orderId, reason]) => void (await orders.cancelOrder({ orderId, reason, requestId: `c-${orderId}` })));
   return made;
+}
+
+const idsOf = (twins: readonly Twins[]): string[] => twins.flatMap(({ strange, plain }) => [strange, plain]);
+
+async function each<T>(queue: IterableIterator<T>, work: (item: T) => Promise<void>): Promise<void> {
+  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
+    for (const item of queue) await work(item);
+  }));
 }
 
 export async function compareTwins(context: Context, twins: readonly Twins[], tries: Tally): Promise<void> {
   const { system } = context;
-  const ids = twins.flatMap(({ strange, plain }) => [strange, plain]);
+  const ids = idsOf(twins);
   const mails = await until('the mails', READY_MS, async () => {
     const all = (await ledger(system, 'postmark')) as unknown as Mail[];
     const theirs = Map.groupBy(all.filter(({ order_id }) => ids.includes(order_id)), ({ order_id }) => order_id);
     return ids.every((id) => (theirs.get(id)?.length ?? 0) >= MAILS) && theirs;
   });
   const rows = new Map((await query<{ order_id: string; row: string }>(system, 'order', 'SELECT order_id, to_jsonb(o)::text AS row FROM orders o WHERE order_id = ANY($1)', [ids])).map(({ order_id, row }) => [order_id, row]));
-  const timelines = await query<{ order_id: string; row: string }>(system, 'order', "SELECT order_id, string_agg(to_jsonb(t)::text, '\n' ORDER BY kind) AS row FROM timeline t WHERE order_id = ANY($1) GROUP BY 1", [ids]);
-  const told = new Map(timelines.map(({ order_id, row }) => [order_id, row]));
+  const timelines = await query<{ order_id: string; row: string }>(system, 'order', 'SELECT order_id, to_jsonb(t)::text AS row FROM timeline t WHERE order_id = ANY($1)', [ids]);
+  const told = Map.groupBy(timelines, ({ order_id }) => order_id);
   for (const { text, strange, plain } of twins) {
     const look = (what: string, of: (id: string, text: string) => string): void => {
       const [a, b] = [of(strange, text), of(plain, PLAIN)];
       tries.look(`${what} of an order with ${JSON.stringify(text)}`, a === b ? undefined : `differs: ${firstDifference(a, b)}`);
     };
     look('the row', (id, own) => neutral(rows.get(id) ?? '', id, [jsonText(own), jsonText(own.toLowerCase()), jsonText(own.slice(0, 20))]));
-    look('the timeline', (id, own) => neutral(told.get(id) ?? '', id, [jsonText(own)]));
+    look('the timeline', (id, own) => (told.get(id) ?? []).map(({ row }) => neutral(row, id, [jsonText(own)])).toSorted().join('\n'));
     look('the mails', (id, own) => (mails.get(id) ?? []).toSorted((a, b) => a.kind.localeCompare(b.kind)).map((mail) => [mail.kind, mail.to, mail.subject, neutral(mail.html, id, [escaped(oneLine(own)), escaped(own.trim())]), neutral(mail.text, id, [oneLine(own), own.trim()])].join('\n').replaceAll(id, 'ORDER').replace(/a11-\d+-\w+/g, 'BUYER')).join('\n\n'));
   }
 }
@@ -53,7 +65,7 @@ type Mail = { order_id: string; kind: string; to: string; subject: string; html:
 
 /** Without what two orders differ in anyway, and without the text, longest form first. */
 function neutral(record: string, id: string, forms: string[]): string {
-  const short = record.replaceAll(id, 'ORDER').replace(/a11-\d+-(strange|plain)/g, 'BUYER').replace(/\d{4}-\d\d-\d\dT[\d:.]+\+00:00/g, 'TIME').replace(/\w+ \d{1,2}, \d{4} at \d{1,2}:\d{2}\s[AP]M/gu, 'TIME').replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, 'UUID').replace(/"position": \d+/g, '"position": N');
+  const short = record.replaceAll(id, 'ORDER').replace(/a11-\d+-(strange|plain)/g, 'BUYER').replace(/\d{4}-\d\d-\d\dT[\d:.]+\+00:00/g, 'TIME').replace(/\w+ \d{1,2}, \d{4} at \d{1,2}:\d{2}\s[AP]M/gu, 'TIME').replace(/\b(ntf|pay|pi|ref|re)_\w+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, 'ID').replace(/"position": \d+/g, '"position": N');
   return forms.toSorted((a, b) => b.length - a.length).reduce((text, form) => text.replaceAll(form, 'TEXT'), short);
 }
 
