@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { createHistogram } from './histogram.ts';
+import type { Sample } from './measure.ts';
+import type { System } from './system.ts';
+import { warmUp } from './warm-up.ts';
+
+const loader = { pid: 1 };
+const system = {} as System;
+/** Orders that cost these microseconds in the order service, step by step; the last cost goes on. */
+const costing = (...micros: number[]) => {
+  let step = 0;
+  return async (calls: number): Promise<Sample> => {
+    const cost = micros[Math.min(step++, micros.length - 1)] ?? 0;
+    return { rate: 1, done: calls, ms: 1, latencies: createHistogram(), refused: {}, cpu: { order: cost * calls, inventory: 0 } };
+  };
+};
+
+test('a system is warm when an order costs what the one before did, twice in a row', async () => {
+  expect((await warmUp(system, loader, costing(4_000, 2_000, 1_000, 990, 980))).cpuPerOrder).toEqual([4_000, 2_000, 1_000, 990, 980]);
+});
+
+test('a system whose orders get cheaper all the time is cold, and no number of it is taken', async () => {
+  await expect(warmUp(system, loader, costing(...Array.from({ length: 40 }, (_, n) => 100_000 * 0.8 ** n)))).rejects.toThrow('still cold');
+});
+
+test('a system that refuses orders while it warms up is not measured', async () => {
+  await expect(warmUp(system, loader, async (calls) => ({ ...(await costing(1)(calls)), done: calls - 1 }))).rejects.toThrow('only 499 of 500');
+});
