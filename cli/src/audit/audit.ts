@@ -9,7 +9,7 @@ import { checkHeardVersions, checkLetters, checkPaths } from './read-paths.ts';
 import { checkRequests } from './read-requests.ts';
 import { checkStock } from './read-stock.ts';
 import { type Report, SERVICES, type Service, type Source, type Tally, createTally, rowsOf } from './report.ts';
-import type { Window, World } from './window.ts';
+import { type World, createWindow } from './window.ts';
 
 export type { Report, Row, Source, Violation } from './report.ts';
 
@@ -47,8 +47,8 @@ const LANES = 3;
 
 /** Never throws because of a source: what is away is said in the report, and the rest is checked. */
 export async function audit(sources: Sources, { since, graceMs = GRACE_MS, toleranceMs = TOLERANCE_MS }: AuditOptions = {}): Promise<Report> {
-  const start = new Date();
-  const window: Window = { since, graceMs, toleranceMs, start };
+  const window = createWindow({ since, graceMs, toleranceMs });
+  const { start } = window;
   const away = new Map<Source, string>();
   const have = new Set<Source>([...SERVICES, 'provider', 'mails', 'texts', 'streams', 'journal']);
   const lose = (source: Source, error: string) => {

@@ -11,6 +11,8 @@ export type Window = {
   toleranceMs: number;
   /** By our own clock. */
   start: Date;
+  /** What a ledger has from here on is in motion. Moments as the ledgers write them compare as text. */
+  youngFrom: string;
 };
 
 /** What a family of checks reads. A source that turned out to be away is not in `have`. */
@@ -32,7 +34,11 @@ export function windowValues({ graceMs, since }: Window): [number, string] {
 /** Whether a column's time is within the grace, by the database's clock. */
 export const young = (column: string): string => `(${column} >= now() - $1::float8 * interval '1 ms' AND $1::float8 > 0)`;
 
-/** Moments as the ledgers write them compare as text. */
-export function isYoung(time: string, { start, graceMs }: Window): boolean {
-  return graceMs > 0 && time >= new Date(start.getTime() - graceMs).toISOString();
+export function createWindow({ since, graceMs, toleranceMs }: Pick<Window, 'since' | 'graceMs' | 'toleranceMs'>): Window {
+  const start = new Date();
+  return { since, graceMs, toleranceMs, start, youngFrom: graceMs > 0 ? new Date(start.getTime() - graceMs).toISOString() : NEVER };
 }
+/** After every moment. */
+const NEVER = '~';
+
+export const isYoung = (time: string, { youngFrom }: Window): boolean => time >= youngFrom;
