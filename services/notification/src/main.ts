@@ -12,6 +12,7 @@ import { NotificationService } from '@millrace/gen/millrace/notification/v1/noti
 import { PrismaClient } from '@millrace/gen/prisma/notification/client.ts';
 import { readNotificationConfig, shopName } from './config.ts';
 import { notificationReactions } from './events.ts';
+import type { Channel } from './notification.ts';
 import { createPostmark } from './postmark.ts';
 import { createQueueMessages } from './queue-messages.ts';
 import { resolveMails, resolveTexts } from './resolve-unknown.ts';
@@ -59,16 +60,16 @@ export function defineNotification(env: Env): ServiceDefinition {
     return report(one);
   };
 
-  const senders: Loop[] = [sendMails({ store, postmark, renderer, log }), sendTexts({ store, twilio, renderer, report, log })];
+  const senders: Record<Channel, Loop> = { email: sendMails({ store, postmark, renderer, log }), sms: sendTexts({ store, twilio, renderer, report, log }) };
   const resolvers: Loop[] = [resolveMails({ store, postmark, renderer, report, log }), resolveTexts({ store, twilio, renderer, report, log })];
-  const wake = () => senders.forEach((loop) => loop.poke());
+  const wake = (channels: Channel[]) => channels.forEach((channel) => senders[channel].poke());
 
   return {
     name: 'notification', config, log, db,
     services: [NotificationService],
     routes: notificationRoutes({ db, prisma, renderer, wake }),
     reactions: notificationReactions(createQueueMessages(store, config.ADMIN_EMAILS, wake)),
-    loops: [...senders, ...resolvers],
+    loops: [...Object.values(senders), ...resolvers],
     http: {
       '/webhooks/postmark': takePostmarkWebhook(config.POSTMARK_WEBHOOK_SECRET, reportLater),
       '/webhooks/twilio': takeTwilioWebhook({ authToken: config.TWILIO_AUTH_TOKEN, callbackUrl: config.TWILIO_WEBHOOK_URL }, reportLater),

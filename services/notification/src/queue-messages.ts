@@ -2,16 +2,16 @@
 
 import { crashPoint } from '@millrace/chassis/crash-point';
 import type { Tx } from '@millrace/chassis/db';
-import { messagesFor, type News } from './notification.ts';
+import { type Channel, messagesFor, type News } from './notification.ts';
 import type { Contact, Store } from './store.ts';
 
-/** `wake` is called after the commit: there may be something to send. */
-export function createQueueMessages(store: Store, admins: readonly string[], wake: () => void): QueueMessages {
+/** `wake` is called after the commit: these channels have something to send. */
+export function createQueueMessages(store: Store, admins: readonly string[], wake: (channels: Channel[]) => void): QueueMessages {
   return async (tx, { contacts = [], news = [] }) => {
     // In one packet: none needs the other's answer.
-    await Promise.all([store.meet(tx, contacts), store.queue(tx, news.flatMap((item) => messagesFor(item, admins)))]);
+    const due = await Promise.all([store.meet(tx, contacts), store.queue(tx, news.flatMap((item) => messagesFor(item, admins)))]);
     crashPoint('messages.queued');
-    tx.afterCommit(wake);
+    tx.afterCommit(() => wake(due.flat()));
   };
 }
 

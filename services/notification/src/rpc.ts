@@ -16,7 +16,7 @@ import { resendNotification } from './resend-notification.ts';
 import type { Renderer } from './templates/render.ts';
 import { channelToProto, kindToProto, stateFromProto, stateToProto } from './wire.ts';
 
-export function notificationRoutes({ db, prisma, renderer, wake }: { db: Database; prisma: PrismaClient; renderer: Renderer; wake: () => void }): (router: ConnectRouter) => void {
+export function notificationRoutes({ db, prisma, renderer, wake }: { db: Database; prisma: PrismaClient; renderer: Renderer; wake: (channels: Channel[]) => void }): (router: ConnectRouter) => void {
   const { method } = NotificationService;
   const once = createOnce(db);
 
@@ -32,7 +32,7 @@ export function notificationRoutes({ db, prisma, renderer, wake }: { db: Databas
       resendNotification: (request, context) =>
         once(method.resendNotification, request, context, async (tx, { subject }) => {
           const copy = await resendNotification(tx, request.notificationId, { subject, requestId: request.requestId });
-          tx.afterCommit(wake);
+          tx.afterCommit(() => wake([copy.channel as Channel]));
           return { notification: notificationMessage(copy) };
         }),
       async getPreferences({ customerId }, context) {

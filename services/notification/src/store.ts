@@ -1,7 +1,7 @@
 // The database in the words of this service: queueing, claiming and settling of messages.
 
 import { createHash } from 'node:crypto';
-import { type Database, sql, type Tx } from '@millrace/chassis/db';
+import { type Database, sql, type Statement, type Tx } from '@millrace/chassis/db';
 import { type Channel, type Details, type Kind, LAG_AFTER_CLAIM_MS, type Message } from './notification.ts';
 import { type Report, type Seen, settle } from './settle.ts';
 import type { OrderView } from './templates/render.ts';
@@ -20,12 +20,12 @@ const WITH_CUSTOMER = sql`
 
 export function createStore(db: Database) {
   return {
-    /** Queues what is not queued yet. In the order of the keys, so that overlapping batches of two instances can't deadlock. */
-    async queue(tx: Tx, messages: Message[]): Promise<void> {
+    /** Queues what is not queued yet; answers the channels that have more to send. In the order of the keys, so that overlapping batches of two instances can't deadlock. */
+    async queue(tx: Tx, messages: Message[]): Promise<Channel[]> {
       const rows = [...new Map(messages.map((message) => [message.dedupeKey, message])).values()].sort((a, b) => (a.dedupeKey < b.dedupeKey ? -1 : 1));
-      if (rows.length === 0) return;
+      if (rows.length === 0) return [];
       // notification_dedupe_key_key and contact_pkey. A buyer who is known to have no phone gets no row for a text message.
-      await tx.query(sql`
+      return channels(tx, sql`
         INSERT INTO notification (notification_id, dedupe_key, order_id, kind, channel, recipient, details)
         SELECT m.notification_id, m.dedupe_key, m.order_id, m.kind, m.channel, m.recipient, m.details
         FROM unnest(${rows.map((m) => idOf(m.dedupeKey))}::text[], ${rows.map((m) => m.dedupeKey)}::text[], ${rows.map((m) => m.orderId)}::text[], ${rows.map((m) => m.kind)}::text[],
@@ -33,16 +33,16 @@ export function createStore(db: Database) {
           AS m (notification_id, dedupe_key, order_id, kind, channel, recipient, details)
         WHERE m.channel <> 'sms' OR (SELECT c.phone FROM contact c WHERE c.order_id = m.order_id) IS DISTINCT FROM ''
         ORDER BY m.dedupe_key
-        ON CONFLICT (dedupe_key) DO NOTHING`);
+        ON CONFLICT (dedupe_key) DO NOTHING RETURNING channel`);
     },
 
-    /** Learns whom to tell about orders, and hurries on what waited for it; what a crossing transaction queues meanwhile looks again by itself. */
-    async meet(tx: Tx, contacts: Contact[]): Promise<void> {
+    /** Learns whom to tell about orders, and hurries on what waited for it, whose channels it answers; what a crossing transaction queues meanwhile looks again by itself. */
+    async meet(tx: Tx, contacts: Contact[]): Promise<Channel[]> {
       const rows = [...new Map(contacts.map((contact) => [contact.orderId, contact])).values()].sort((a, b) => (a.orderId < b.orderId ? -1 : 1));
-      if (rows.length === 0) return;
+      if (rows.length === 0) return [];
       const ids = rows.map((c) => c.orderId);
       // contact_pkey; the lines come with orders.placed, which need not come first. Then notification_order_id_idx; rows that are being claimed are left to their claimer.
-      await tx.query(sql`
+      return channels(tx, sql`
         WITH met AS (
           INSERT INTO contact AS c (order_id, customer_id, name, email, phone, lines, total, currency)
           SELECT * FROM unnest(${ids}::text[], ${rows.map((c) => c.customerId)}::text[], ${rows.map((c) => c.name)}::text[], ${rows.map((c) => c.email)}::text[],
@@ -54,7 +54,7 @@ export function createStore(db: Database) {
           SELECT n.notification_id, n.channel = 'sms' AND met.phone = '' AS pointless FROM notification n JOIN met USING (order_id)
           WHERE n.order_id = ANY(${ids}::text[]) AND n.state = 'pending' AND NOT n.sending AND n.recipient = '' ORDER BY n.notification_id FOR UPDATE OF n SKIP LOCKED),
         dropped AS (DELETE FROM notification WHERE notification_id = ANY(ARRAY(SELECT notification_id FROM waiting WHERE pointless)))
-        UPDATE notification SET due_time = now() WHERE notification_id = ANY(ARRAY(SELECT notification_id FROM waiting WHERE NOT pointless)) AND due_time > now()`);
+        UPDATE notification SET due_time = now() WHERE notification_id = ANY(ARRAY(SELECT notification_id FROM waiting WHERE NOT pointless)) AND due_time > now() RETURNING channel`);
     },
 
     /** Takes messages that are due and marks them as being sent, before anybody calls the provider. */
@@ -91,6 +91,10 @@ export function createStore(db: Database) {
     /** Settles what happened to messages, and says it, whoever reports. */
     report: (reports: Report[]): Promise<void> => settle(db, reports),
   };
+}
+
+async function channels(tx: Tx, change: Statement): Promise<Channel[]> {
+  return [...new Set((await tx.query<{ channel: Channel }>(change)).map((row) => row.channel))];
 }
 
 /** The same key makes the same id, also in a database that was restored and hears everything again: look-ups still find what was sent. */
