@@ -47,7 +47,7 @@ export type Payment = {
   version: number;
   /** Rounds at the provider that changed nothing, since the last one that did. */
   tries: number;
-  /** Counts idempotency keys under which the provider has stored an error of its own and repeats it. */
+  /** Counts idempotency keys that are of no more use: the provider repeats an error under them, or an intent may be on its way that nobody is to pay twice over. */
   generation: number;
   /** A call to the provider may have had an effect that we don't know: look before anything else. */
   asking: boolean;
