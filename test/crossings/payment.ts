@@ -41,7 +41,7 @@ export const CROSSING = crossing<Account>({
     'the buyer disputes it': hears(dispute(false)),
     'the dispute is closed': hears(dispute(true)),
     'a webhook asks for a look': hears({ kind: 'look_up' }),
-    'a look finds nothing': hears({ kind: 'not_found' }),
+    'a look finds nothing': hears({ kind: 'not_found', generation: 0 }),
     'the buyer tries again': hears({ kind: 'attempt', paymentMethod: 'pm_2' }),
   },
   // How an unfinished intent stands is only told by looks, one at a time: their order is the truth.

@@ -58,7 +58,8 @@ function explain(seed: number, schedule: Schedule, rules: Rules): Found {
   } catch (error) {
     problem = (error as Error).message;
   }
-  return { seed, problem, schedule, trace };
+  // What waits in vain for its end says the same again and again.
+  return { seed, problem, schedule, trace: trace.filter((line, i) => line !== trace[i - 1]) };
 }
 
 /** Leaves out moves, longest stretches first, and makes numbers small, as long as something breaks. */

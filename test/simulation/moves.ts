@@ -73,7 +73,8 @@ export const PROFILES: Record<'all' | 'E15' | 'E21', Profile> = {
   E15: {
     name: 'the provider repeats a stored 500 for a key, and forgets keys after a day', length: 60,
     weights: { mishap: 30, pass: 12, work: 20, refund: 8, cancel: 4, crash: 6 },
-    start: (dice) => placedWith(dice.below(METHODS.length)),
+    // Its first call meets an accident of some kind.
+    start: (dice) => [...placedWith(dice.below(METHODS.length)), ['work', 0, 0], ['mishap', 0, dice.below(PICKS)]],
   },
   E21: {
     name: 'a payment succeeds at the instant at which its time to pay, or its hold, is over', length: 40,

@@ -3,7 +3,7 @@
 import { Stripe } from 'stripe';
 import type { Fact } from '../../services/payment/src/facts.ts';
 import type { Account, Payment, Step } from '../../services/payment/src/payment.ts';
-import { disputeFact, factsOfError, intentFact, nothingFound, refundFact } from '../../services/payment/src/stripe-facts.ts';
+import { disputeFact, factsOfError, intentFact, refundFact } from '../../services/payment/src/stripe-facts.ts';
 import type { ProviderRecord } from '../../services/payment/src/stripe.ts';
 import { newsOf, type News } from '../../services/payment/src/take-webhook.ts';
 import { type Accident, HOUR, MINUTE, type Stage } from './stage.ts';
@@ -144,7 +144,7 @@ export function createProvider(stage: Stage) {
   const find = (account: Account): Fact[] => {
     const { orderId, paymentId } = account.payment;
     const found = intents.find((intent) => intent.orderId === orderId && intent.paymentId === paymentId && intent.status !== 'canceled' && intent.created + stage.scene.searchLagMs <= stage.now);
-    return found ? [intentFact(rendered(found))] : nothingFound(account, STRIPE_SEARCH_LAG_MS);
+    return found ? [intentFact(rendered(found))] : stage.rules.payment.nothingFound(account, STRIPE_SEARCH_LAG_MS);
   };
 
   function lookUp(intentId: string): Fact[] {

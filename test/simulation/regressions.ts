@@ -52,4 +52,14 @@ export const REGRESSIONS: readonly { title: string; schedule: Schedule }[] = [
       ],
     },
   },
+  {
+    title: 'a search that was judged before another worker spent the key does not lead to a second intent',
+    schedule: {
+      scene: { stock: [4, 1], webhooks: true, searchLagMs: 60_000, slowMailMs: 40_000, shuffled: false },
+      moves: [
+        ['relay', 0, 0], ['deliver', 0, 0], ['deliver', 0, 0], ['order', 0, 5], ['go', 0, 0], ['go', 0, 0], ['go', 0, 0], ['go', 0, 0], ['relay', 0, 0], ['deliver', 0, 0], ['work', 0, 0],
+        ['mishap', 0, 4], ['webhook', 0, 0], ['go', 0, 0], ['mishap', 0, 0], ['go', 0, 0], ['pass', 10, 0], ['work', 0, 0],
+      ],
+    },
+  },
 ];

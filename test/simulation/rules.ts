@@ -8,13 +8,14 @@ import { apply, open } from '../../services/payment/src/apply.ts';
 import { dueIn, idempotencyKey, nextStep } from '../../services/payment/src/payment.ts';
 import { differenceOf } from '../../services/payment/src/reconcile.ts';
 import { decide as settle, isNews } from '../../services/payment/src/settle.ts';
+import { nothingFound } from '../../services/payment/src/stripe-facts.ts';
 import { archiveProduct, changeProduct, newProduct } from '../../services/product/src/product.ts';
 
 export const RULES = {
   product: { newProduct, changeProduct, archiveProduct },
   order: { newOrder, priceLines, hear, cancel, fulfill, requestRefund },
   inventory: { hold, expire, release, ...inventoryFacts },
-  payment: { open, apply, settle, isNews, nextStep, idempotencyKey, dueIn, differenceOf },
+  payment: { open, apply, settle, isNews, nextStep, idempotencyKey, dueIn, differenceOf, nothingFound },
   notification: { messagesFor, verdict, decide, afterLookUp },
   /** What the house does around decisions. */
   house: {

@@ -26,6 +26,7 @@ export const SABOTAGES: readonly Sabotage[] = [
     rules: withRules({ payment: { ...payment, idempotencyKey: (step, one) => payment.idempotencyKey(step, { ...one, generation: 0 }) } }),
     breaks: /does not settle|I7/, profile: PROFILES.E15,
   },
+  { title: 'a search that finds nothing is believed at once, though its key is spent', rules: withRules({ payment: { ...payment, nothingFound: ({ payment: { generation } }) => [{ kind: 'not_found', generation }] } }), breaks: /I3/, profile: PROFILES.E15 },
   {
     title: 'a late payment of a cancelled order is kept',
     rules: withRules({

@@ -110,7 +110,7 @@ const outcome = ({ account: { payment } }: { account: Account }) => {
 const CANCELLED: Fact = { kind: 'order_cancelled' };
 const FACTS: Fact[] = [
   intent('captured'), intent('open'), { ...declined, attempt: 1 }, intent('processing'), intent('action', { attempt: 1, actionUrl: 'https://bank.example' }),
-  CANCELLED, { kind: 'look_up' }, { kind: 'not_found' },
+  CANCELLED, { kind: 'look_up' }, { kind: 'not_found', generation: 0 },
   { kind: 'refund_requested', refundId: 'r1', amount: 300n, reason: '' }, refund('PENDING'), refund('SUCCEEDED'),
   refund('SUCCEEDED', { id: 're_hand', refundId: '', amount: 200n }),
   { kind: 'dispute', id: 'dp_1', intentId: 'pi_1', reason: 'fraudulent', closed: false }, { kind: 'dispute', id: 'dp_1', intentId: 'pi_1', reason: 'fraudulent', closed: true },

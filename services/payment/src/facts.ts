@@ -33,7 +33,8 @@ export type Fact =
   | { kind: 'refund_refused'; refundId: string; message: string }
   /** A call that has to be made again. `unknown`: it may have had its effect. `burnt`: its key only repeats an error of the provider. */
   | { kind: 'postponed'; unknown: boolean; burnt: boolean; pauseMs: number }
-  | { kind: 'not_found' }
+  /** Nothing was made, as far as is known under the keys of this generation. */
+  | { kind: 'not_found'; generation: number }
   | { kind: 'closed' }
   | { kind: 'look_up' };
 

@@ -78,7 +78,9 @@ const isDue = ({ change, goOn }: Decision): boolean => change?.dueMs === 0 && !g
 type Decision = Omit<Settled, 'stamp'> & { change?: Change };
 
 /** What facts make of one payment, and when it is looked at again. Pure. `stamp`: of the row that it is decided on, when nobody has locked it. */
-export function decide(before: Account, { facts, holder }: Item, stamp: string | null = null): Decision {
+export function decide(before: Account, item: Item, stamp: string | null = null): Decision {
+  const { holder } = item;
+  const facts = item.facts.map((fact) => (isOutdated(fact, before) ? LOOK_AGAIN : fact));
   let account = holder ? { ...before, payment: { ...before.payment, asking: false } } : before;
   const told: Told[] = [];
   const mismatches: Mismatch[] = [];
@@ -107,6 +109,10 @@ export function decide(before: Account, { facts, holder }: Item, stamp: string |
   const lease = goOn ? 'extended' : holder ? 'released' : 'untouched';
   return { ...result, change: { account: saved, refunds, told, changed, dueMs, atLatest: !holder, lease, stamp } };
 }
+
+/** A search is judged by the keys that are good then. If another worker has spent one since, it says nothing. */
+const isOutdated = (fact: Fact, { payment }: Account): boolean => fact.kind === 'not_found' && fact.generation !== payment.generation;
+const LOOK_AGAIN: Fact = { kind: 'postponed', unknown: true, burnt: false, pauseMs: 0 };
 
 /** Whether anything but the bookkeeping of tries differs. */
 function paymentChanged({ payment: before }: Account, { payment: after }: Account): boolean {

@@ -42,7 +42,7 @@ describe('an error', () => {
     const unoffered = new StripeInvalidRequestError(raw(400));
     const burnt: Account = { ...account, payment: { ...account.payment, generation: 1 } };
     expect(factsOfError(unoffered, FIND, burnt, LAG_MS)).toMatchObject([postponed(true)]);
-    expect(factsOfError(unoffered, FIND, { ...burnt, overdue: true }, LAG_MS)).toEqual([{ kind: 'not_found' }]);
+    expect(factsOfError(unoffered, FIND, { ...burnt, overdue: true }, LAG_MS)).toEqual([{ kind: 'not_found', generation: 1 }]);
   });
 
   test('a limit is kept to for as long as it says', () => {
@@ -70,7 +70,7 @@ test.each([
 
 describe('a search that finds nothing', () => {
   const spent: Account = { ...opened, payment: { ...opened.payment, generation: 1 }, quietMs: 20_000 };
-  test('means that nothing was made', () => expect(nothingFound(opened, LAG_MS)).toEqual([{ kind: 'not_found' }]));
+  test('means that nothing was made', () => expect(nothingFound(opened, LAG_MS)).toEqual([{ kind: 'not_found', generation: 0 }]));
   test('means nothing yet when a key was spent lately', () => expect(nothingFound(spent, LAG_MS)).toEqual([{ kind: 'postponed', unknown: true, burnt: false, pauseMs: 40_000 }]));
-  test('means it once a search would show what was made under that key', () => expect(nothingFound({ ...spent, quietMs: LAG_MS }, LAG_MS)).toEqual([{ kind: 'not_found' }]));
+  test('means it once a search would show what was made under that key', () => expect(nothingFound({ ...spent, quietMs: LAG_MS }, LAG_MS)).toEqual([{ kind: 'not_found', generation: 1 }]));
 });

@@ -60,7 +60,7 @@ export const idOf = (reference: string | { id: string } | null | undefined): str
 /** What a search tells that finds nothing: as long as it may not show yet what was made under a key that is spent, nothing. */
 export function nothingFound({ payment, quietMs }: Account, searchLagMs: number): Fact[] {
   const soonest = searchLagMs - quietMs;
-  return payment.generation > 0 && soonest > 0 ? [{ kind: 'postponed', unknown: true, burnt: false, pauseMs: soonest }] : [{ kind: 'not_found' }];
+  return payment.generation > 0 && soonest > 0 ? [{ kind: 'postponed', unknown: true, burnt: false, pauseMs: soonest }] : [{ kind: 'not_found', generation: payment.generation }];
 }
 
 /**
@@ -85,7 +85,7 @@ export function factsOfError(error: unknown, step: Step, { payment, overdue }: A
   if (error instanceof Stripe.errors.StripeIdempotencyError) return burnt;
 
   // Where nothing can be searched for, the old key finds it; without that key nothing more is made, and the buyer's time runs out.
-  if (step.do === 'find') return payment.generation > 0 && !payment.orderCancelled && !overdue ? later(true, REFUSED_PAUSE_MS) : [{ kind: 'not_found' }];
+  if (step.do === 'find') return payment.generation > 0 && !payment.orderCancelled && !overdue ? later(true, REFUSED_PAUSE_MS) : [{ kind: 'not_found', generation: payment.generation }];
   if (step.do === 'look_up') return later(false, REFUSED_PAUSE_MS);
   if (step.do === 'refund') return [{ kind: 'refund_refused', refundId: step.refund.refundId, message: error.message }, ...later(true, REFUSED_PAUSE_MS, true)];
   const failure = { code: code ?? error.type, message: error.message };
