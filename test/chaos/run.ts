@@ -76,9 +76,10 @@ export async function runExperiment(system: System, experiment: Experiment, jour
     await load.stop();
     countOutcomes(result, journal);
     await load.resolveUnknown(RESOLVE_LIMIT_MS);
-    result.quietMs = await settle(system, experiment.settleLimitMs ?? SETTLE_LIMIT_MS).catch((error: unknown) => {
+    const settleLimitMs = experiment.settleLimitMs ?? SETTLE_LIMIT_MS;
+    result.quietMs = await settle(system, settleLimitMs).catch((error: unknown) => {
       tell([{ invariant: 'I7', what: 'quiescence', problem: (error as Error).message }]);
-      return SETTLE_LIMIT_MS;
+      return settleLimitMs;
     });
     await experiment.tidy?.(context);
     result.settleMs = await settleTimes(system, journal, healed);
