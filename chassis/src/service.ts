@@ -35,7 +35,7 @@ export type ServiceDefinition = {
   loops?: Loop[];
   /** Raw routes by path, such as a provider's webhook. */
   http?: Record<string, HttpHandler>;
-  /** Runs before the service says that it is ready. */
+  /** Runs before the service says that it is ready; may fail. */
   warmUp?: () => Promise<void>;
   /** Runs after everything has stopped. */
   close?: () => Promise<void>;
@@ -68,7 +68,10 @@ export async function runServices({ name, config, log }: Host, definitions: Serv
   definitions.forEach((one) => armCrashPoint(one.name, one.config.MILLRACE_CRASH_POINT));
   const parts = definitions.map(createPart);
   // One after the other: while one computes, another's first connection would run out of time on a busy machine.
-  for (const { warmUp } of definitions) await warmUp?.();
+  for (const { warmUp } of definitions) {
+    // A database that is away is what /readyz is for, and no reason to end.
+    await warmUp?.().catch((error: unknown) => log.warn({ err: error }, 'the first calls will be slow: it could not warm up'));
+  }
   const server = await startServer({
     name,
     host: config.HOST,

@@ -211,3 +211,11 @@ it('events reach the stream in the order of the revisions', async () => {
   await connection.close();
   expect(subjects.filter((subject) => subject.endsWith('.streamed'))).toEqual(['products.created.streamed', 'products.updated.streamed', 'products.archived.streamed']);
 });
+
+it('starts while its database is away, and says that it is not ready', async () => {
+  const env = { PORT: '0', LOG_LEVEL: 'silent', MILLRACE_JWKS: keys.jwks, DATABASE_URL: 'postgresql://product@127.0.0.1:1/product', NATS_URL: nats.url('product'), MILLRACE_TOKEN: await keys.token('product', 'service') };
+  const early = await startProduct(env, stop.signal);
+  const answer = await fetch(`${early.url}/readyz`);
+  expect([answer.status, await answer.json()]).toMatchObject([503, { ok: false, detail: { database: 'away' } }]);
+  await early.stop();
+});
