@@ -22,8 +22,8 @@ async function main(args: string[]): Promise<number> {
   }
   const earlier = options.resume && existsSync(options.json ?? '') ? [options.json as string] : options.merge;
   const { results: all, sabotages } = merged(earlier);
-  // A run that failed by itself tells nothing, and is made again.
-  const results = options.resume ? all.filter(({ error }) => error === undefined) : all;
+  // A run that failed by itself, or whose fault was never seen, tells nothing and is made again.
+  const results = options.resume ? all.filter(({ error, fault }) => error === undefined && fault.count > 0) : all;
   const write = (): void => {
     if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify({ results, sabotages }, null, 2)}\n`);
     if (options.markdown !== undefined) writeFileSync(options.markdown, markdown(results, sabotages));
