@@ -13,7 +13,7 @@ const CARDS = ['4242424242424242', '5555 5555 5555 4444', '3782-822463-10005', '
 const FAILING_MS: Lengths = { brief: 2_000, short: 6_000, full: 30_000 };
 const READY_MS = 60_000;
 const ORDERS = 8;
-const FAILING = 0.5;
+const FAILING = 0.3;
 const PERSON = /^(name|line1|line2|city|email|phone)$/;
 
 /** What callers were told in this run. */
