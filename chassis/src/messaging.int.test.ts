@@ -16,6 +16,8 @@ import { appendEvents, event } from './outbox.ts';
 import { createRelay } from './relay.ts';
 
 const log = createLog('test', 'silent');
+/** The consumers' ack_wait is 10 s. */
+const LONGER_THAN_ACK_WAIT_MS = 12_000;
 let nats: TestNats;
 let databases: TestDatabase[];
 let producer: Database;
@@ -187,6 +189,24 @@ test('every event has its effect once, however often it is delivered', async () 
   }
   await consumer.drain();
   expect(seen.sort()).toEqual(['A', 'B']);
+});
+
+test('a handler slower than ack_wait keeps its message: a second worker never sees it', async () => {
+  const seen: string[] = [];
+  const workAs = async (worker: string) =>
+    listen([on(ProductCreatedSchema, async (_tx, events) => {
+      seen.push(...events.map(({ body }) => `${worker} ${body.sku}`));
+      await setTimeout(LONGER_THAN_ACK_WAIT_MS);
+    })]);
+  const first = await workAs('first');
+  await say(created('A'));
+  await (await relayOf(producer)).drain();
+  await until(() => seen.length === 1);
+  await workAs('second');
+  await first.drain();
+  expect(seen).toEqual(['first A']);
+  const manager = await jetstreamManager(await connectAs('setup'));
+  expect((await manager.consumers.info('PRODUCTS', 'inventory')).delivered.consumer_seq).toBe(1);
 });
 
 test('an effect and its inbox row are committed together or not at all', async () => {
