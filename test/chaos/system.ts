@@ -78,7 +78,7 @@ export async function startSystem({ env = {}, disk: kind, root = ROOT, home = ne
     await until('the launcher is ready', READY_MS, () => output.includes('Millrace is ready') || launcher.exitCode !== null);
     if (launcher.exitCode !== null) throw new Error(`the launcher ended with ${launcher.exitCode}:\n${output}`);
   } catch (error) {
-    await takeDown(false);
+    await takeDown(process.env['CHAOS_KEEP'] !== undefined);
     throw error;
   }
 

@@ -6,6 +6,7 @@ import { openDatabase } from '@millrace/chassis/db';
 import { createLog } from '@millrace/chassis/log';
 import { runProcess } from '@millrace/chassis/process';
 import { runService, type Running, type ServiceDefinition } from '@millrace/chassis/service';
+import { warmUp } from '@millrace/chassis/warm-up';
 import { InventoryService } from '@millrace/gen/millrace/inventory/v1/inventory_pb.js';
 import { PrismaClient } from '@millrace/gen/prisma/inventory/client.ts';
 import { createChange } from './change.ts';
@@ -42,10 +43,8 @@ export function defineInventory(env: Env): ServiceDefinition & { calls: ServiceI
     calls,
     reactions: inventoryReactions(change),
     loops: [expireHolds(db, log, change)],
-    async warmUp() {
-      // No product can have a blank sku: looked up, decided, refused, and nothing written.
-      for (let i = 0; i < WARM_UP_ROUNDS; i += 1) await reserveStock({ orderId: '', lines: [{ sku: '', quantity: 1 }], actor: 'inventory' }).catch(() => {});
-    },
+    // No product can have a blank sku: looked up, decided, refused, and nothing written.
+    warmUp: async () => warmUp(WARM_UP_ROUNDS, async () => reserveStock({ orderId: '', lines: [{ sku: '', quantity: 1 }], actor: 'inventory' }).catch(() => {})),
     close: () => prisma.$disconnect(),
   };
 }

@@ -7,6 +7,7 @@ import { createLog } from '@millrace/chassis/log';
 import { runProcess } from '@millrace/chassis/process';
 import { runService, type Running, type ServiceDefinition } from '@millrace/chassis/service';
 import { warmUpValidation } from '@millrace/chassis/validation';
+import { warmUp } from '@millrace/chassis/warm-up';
 import { InventoryService } from '@millrace/gen/millrace/inventory/v1/inventory_pb.js';
 import { OrderService } from '@millrace/gen/millrace/order/v1/order_pb.js';
 import { ProductArchivedSchema, ProductUpdatedSchema } from '@millrace/gen/millrace/product/v1/events_pb.js';
@@ -57,7 +58,7 @@ export function defineOrder(env: Env, given?: Neighbours): ServiceDefinition {
     loops: [expireOrders(db, record, log)],
     async warmUp() {
       warmUpValidation([OrderService]);
-      for (let i = 0; i < WARM_UP_ROUNDS; i += 1) await findPlaced(db, [{ placedBy: '', requestId: '' }]);
+      await warmUp(WARM_UP_ROUNDS, async () => findPlaced(db, [{ placedBy: '', requestId: '' }]));
     },
     close: () => prisma.$disconnect(),
   };

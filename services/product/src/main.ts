@@ -8,6 +8,7 @@ import { openDatabase } from '@millrace/chassis/db';
 import { createLog } from '@millrace/chassis/log';
 import { runProcess } from '@millrace/chassis/process';
 import { runService, type Running, type ServiceDefinition } from '@millrace/chassis/service';
+import { warmUp } from '@millrace/chassis/warm-up';
 import { ProductService } from '@millrace/gen/millrace/product/v1/product_pb.js';
 import { PrismaClient } from '@millrace/gen/prisma/product/client.ts';
 
@@ -30,9 +31,7 @@ export function defineProduct(env: Env): ServiceDefinition & { calls: ServiceImp
     routes: (router) => router.service(ProductService, calls),
     calls,
     reactions: [],
-    async warmUp() {
-      for (let i = 0; i < WARM_UP_ROUNDS; i += 1) await batchGet(db, ['']);
-    },
+    warmUp: async () => warmUp(WARM_UP_ROUNDS, async () => batchGet(db, [''])),
     close: () => prisma.$disconnect(),
   };
 }
