@@ -22,6 +22,12 @@ test('a violation, a fault that never happened and a way back that was never fou
   expect(rowOf([{ ...good, error: 'it broke' }])).toContain('**1 runs failed**');
 });
 
+test('seeds that were promised and not run are said', () => {
+  const seeds = (n: number) => Array.from({ length: n }, (_, i) => ({ ...good, seed: String(i + 1) }));
+  expect(markdown(seeds(2), [])).toMatch(/Promised are 20 seeds of each experiment\. These tables have fewer: none of E1, .*; 2 of E6\./);
+  expect(markdown(seeds(20), [])).not.toMatch(/ of E6[,.;]/);
+});
+
 test('forms are told apart', () => {
   const text = markdown([good, { ...good, form: 'brief' }], []);
   expect(text.match(/^\| E6 /gm)).toHaveLength(2);

@@ -23,6 +23,7 @@ How to read the tables: the count of the fault, then what became of the calls (a
 as \`0 of n\`, over all seeds; how long orders took to where they stay, from the healing or the order, if later; when nothing moved any more; acknowledged
 orders per second after the fault against those before it in the same run, and how long after the healing they were back at nine tenths.
 `;
+const PROMISED_SEEDS = 20;
 const LIMITS = [
   "A power cut (E8) takes what the kernel had not yet written from the broker's disk, a file system in an image whose copy is what a disk would have. Postgres keeps its disk: its fsync is taken at its word.",
   'A mail whose acceptance was lost on the wire is looked up before it is sent again; a provider whose search lags for longer than its own promise could still be asked twice.',
@@ -50,7 +51,7 @@ export function markdown(results: readonly Result[], sabotages: readonly Sabotag
     '',
     '## Known limits',
     '',
-    ...LIMITS.map((limit) => `- ${limit}`),
+    ...[...seedsMissing(results), ...LIMITS].map((limit) => `- ${limit}`),
     '',
   ].join('\n');
 }
@@ -68,6 +69,15 @@ function tableOf(form: Form, results: readonly Result[]): string[] {
     ...EXPERIMENTS.map(({ id }) => byExperiment.get(id)).filter((runs) => runs !== undefined).map((runs) => row(runs, timed)),
     '',
   ];
+}
+
+/** What these tables do not prove yet: said first. */
+function seedsMissing(results: readonly Result[]): string[] {
+  const seeds = (id: string): number => new Set(results.filter(({ experiment, error }) => experiment === id && error === undefined).map(({ seed }) => seed)).size;
+  const fewer = EXPERIMENTS.map(({ id }) => ({ id, ran: seeds(id) })).filter(({ ran }) => ran < PROMISED_SEEDS);
+  const byRan = [...Map.groupBy(fewer, ({ ran }) => ran)].toSorted(([a], [b]) => a - b);
+  const told = byRan.map(([ran, some]) => `${ran === 0 ? 'none' : ran} of ${some.map(({ id }) => id).join(', ')}`);
+  return told.length === 0 ? [] : [`Promised are ${PROMISED_SEEDS} seeds of each experiment. These tables have fewer: ${told.join('; ')}.`];
 }
 
 /** One line for a terminal. */
