@@ -16,7 +16,7 @@ invariants over the five databases, the streams and the provider's records. A fa
 
 \`--seeds 20\` repeats all that with 20 seeds, \`--parallel 4\` does so on four systems side by side. Three forms make the same faults: \`--brief\` for many
 seeds, \`--short\` to see the way back to normal as well, and without either faults last as long as they are meant to. \`--sabotage all\` runs builds that
-are broken on purpose and must be caught. \`--json FILE\` keeps the results, \`--merge FILE,… --markdown docs/chaos.md\` wrote this page out of several of them.
+are broken on purpose and must be caught. \`--json FILE\` keeps the results, \`--merge docs/chaos.json,FILE,…\` with \`--json docs/chaos.json --markdown docs/chaos.md\` adds them to this page.
 \`CHAOS_KEEP=1\` keeps the home of a run that failed, with all logs. What runs with every change is \`test/journey/chaos.int.test.ts\`.
 
 How to read the tables: the count of the fault, then what became of the calls (an unknown outcome is one that the buyer had to ask about again); violations
@@ -31,6 +31,7 @@ const LIMITS = [
   'The edge is one process here: while it is started again nobody listens at the public port. The one repeat that E32 allows waits until the port says that all services are ready; two edges behind a balancer would need no wait.',
   'The same seed plans the same accidents; what the machine is doing at that instant is not the same twice. `test/simulation` replays schedules exactly.',
   'Goodput is compared with the seconds before the fault of the same run, on a machine with other work.',
+  'On a machine so busy that a new connection to Postgres takes longer than three seconds, nothing is served until it is free: each attempt is given up and begun again. Seen after E4 in the short form, beside a process of higher priority that had both cores.',
   'Clocks are not turned: the 24 hours of the provider\'s idempotency keys are covered by the sandbox\'s `expire_keys`, not by time.',
   'The broker checks where a client speaks, not where it asks to be answered: whoever has a password can have the server\'s own answers, and copies of events that they may read, put into other streams. They can forge nothing that way: what lacks an event\'s headers ends as a dead letter, and a copy is known by its id.',
   'Traces are not exported, so there are none to search for canaries.',
