@@ -22,8 +22,6 @@ export type Context = {
   form: Form;
   /** The length for this form. */
   by: (lengths: Lengths) => number;
-  /** Not the full form. */
-  short: boolean;
   say: (line: string) => void;
 };
 

@@ -62,7 +62,7 @@ export async function runExperiment(system: System, experiment: Experiment, jour
   const admin = clientsAt(edge, tokens.admin);
   const load = createLoad(clientsAt(edge, tokens.service), journal, seeded(`${seed} ${experiment.id} load`), name, async () => (await fetch(`${edge}/readyz`)).ok);
   const skus = await makeProducts(admin, name, experiment.stock ?? STOCK);
-  const context: Context = { system, admin, load, journal, random: seeded(`${seed} ${experiment.id}`), name, skus, perSecond: experiment.perSecond ?? PER_SECOND, form, by: (lengths) => lengths[form], short: form !== 'full', say };
+  const context: Context = { system, admin, load, journal, random: seeded(`${seed} ${experiment.id}`), name, skus, perSecond: experiment.perSecond ?? PER_SECOND, form, by: (lengths) => lengths[form], say };
   const result: Result = {
     experiment: experiment.id, title: experiment.title, seed, form, fault: { count: 0, what: '' }, operations: 0, acknowledged: 0, unknown: 0, refused: 0,
     audit: [], violations: 0, settleMs: { p50: 0, max: 0 }, quietMs: 0, tookMs: 0,
