@@ -22,16 +22,16 @@ export async function count(system: System, service: Service, what: string, valu
   return row?.n ?? 0;
 }
 
-export type Consumer = { stream: string; service: string; waiting: number; redelivered: number; delivered: number };
+export type Consumer = { stream: string; service: string; waiting: number; redelivered: number; deliveries: number };
 
-/** What each service has yet to hear, and how often something was delivered again. */
+/** What each service has yet to hear, and how often something was delivered. */
 export async function consumers(system: System): Promise<Consumer[]> {
   const connection = await connect({ ...natsLogin(system.runtime.nats), reconnect: false, timeout: 5_000 });
   try {
     const manager = await jetstreamManager(connection, { checkAPI: false });
     return await Promise.all(HEARERS.flatMap((service) => [...heardBy(service).keys()].map(async (stream) => {
       const info = await manager.consumers.info(stream, service);
-      return { stream, service, waiting: info.num_pending + info.num_ack_pending, redelivered: info.num_redelivered, delivered: info.delivered.consumer_seq - info.delivered.stream_seq };
+      return { stream, service, waiting: info.num_pending + info.num_ack_pending, redelivered: info.num_redelivered, deliveries: info.delivered.consumer_seq };
     })));
   } finally {
     await connection.close();
