@@ -61,7 +61,7 @@ export function createConsumer(options: ConsumerOptions): Loop {
       const batch = queue.splice(0, BATCH);
       await handleBatch(batch);
       batch.forEach((message) => held.delete(message));
-      const restMs = queue.length < BATCH ? restAfter(batch.length, performance.now() - began, BATCH) : 0;
+      const restMs = restAfter(batch.length, performance.now() - began);
       if (restMs > 0) await setTimeout(restMs);
     }
   };

@@ -21,6 +21,8 @@ const MAX_DRAIN_ROUNDS = 10_000;
 
 /** A round with fewer items is no sign of load. */
 const BUSY_ITEMS = 4;
+/** With so many in a round one more saves nothing: a backlog is worked off without rests. */
+const ENOUGH_ITEMS = 64;
 /** From one round under load to the next, at the least: at 400 items a second sixteen share a round. */
 const PACE_MS = 40;
 /** What a rest may add to the way of an event; a tenth of a second at each stage of an order, on a machine that is at its limit. */
@@ -28,10 +30,10 @@ const LONGEST_REST_MS = 100;
 
 /**
  * How long to rest after a round of a loop that nobody waits for, so that the next one finds more to do together: nothing when there is little
- * to do or `full` rounds show a backlog; otherwise until it is time, and as long as the round took, which it does when the machine is busy.
+ * to do or a backlog; otherwise until it is time, and as long as the round took, which it does when the machine is busy.
  */
-export function restAfter(items: number, tookMs: number, full: number): number {
-  if (items < BUSY_ITEMS || items >= full) return 0;
+export function restAfter(items: number, tookMs: number): number {
+  if (items < BUSY_ITEMS || items >= ENOUGH_ITEMS) return 0;
   return Math.min(Math.max(PACE_MS - tookMs, tookMs), LONGEST_REST_MS);
 }
 

@@ -48,7 +48,7 @@ export type RelayOptions = {
  */
 export function createRelay({ service, db, log, broker, lost }: RelayOptions): Relay {
   const leadership = advisoryLock(db, 'relay');
-  const loop = createLoop({ name: 'relay', log, pollMs: POLL_MS, rest: (items, tookMs) => restAfter(items, tookMs, BATCH), round: publishNext });
+  const loop = createLoop({ name: 'relay', log, pollMs: POLL_MS, rest: restAfter, round: publishNext });
   let stored: bigint[] = [];
   db.onEvents(() => loop.poke());
   return {
