@@ -12,23 +12,29 @@ export type ChildSpec = {
   env: Record<string, string>;
   logFile: string;
   readyUrl: string;
-  /** For a process that does the work of several. */
-  youngGeneration?: number;
+  /** For a process that does more than most. */
+  heap?: Partial<Heap>;
 };
+/** Bounds of a process's JavaScript heap, in megabytes. */
+export type Heap = { young: number; old: number };
 export type Running = { exited: Promise<void> };
 
 const READY_DEADLINE_MS = 60_000; // a slow machine with everything starting at once
 const PROBE_TIMEOUT_MS = 2_000;
-/** Megabytes. With Node's own bound the young generations of seven processes outgrow all that the services keep. */
-const YOUNG_GENERATION = 8;
+/**
+ * With Node's own bounds the young generations of seven processes outgrow all that the services keep, and the old ones, whose bound is a share of the
+ * machine's memory, are let grow to four times what lives in them before they are swept. No service keeps a tenth of this.
+ */
+const HEAP: Heap = { young: 8, old: 512 };
 /** Seven processes read much the same code: what Node made of it the last time takes a third off every later start. */
 const COMPILE_CACHE = path.join(ROOT, 'node_modules', '.cache', 'millrace-compile');
 
 /** Resolves when it may serve; throws with the end of its log when it does not get there. */
-export async function startChild({ name, script, env, logFile, readyUrl, youngGeneration = YOUNG_GENERATION }: ChildSpec, onSpawn: (known: ProcessId) => void): Promise<Running> {
+export async function startChild({ name, script, env, logFile, readyUrl, heap }: ChildSpec, onSpawn: (known: ProcessId) => void): Promise<Running> {
   const log = openLog(logFile);
   // A group of its own: Ctrl-C in a terminal reaches us alone, and we stop things in their order.
-  const child = spawn(process.execPath, [`--max-semi-space-size=${youngGeneration}`, script], { cwd: ROOT, env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...env }, detached: true, stdio: ['ignore', log, log] });
+  const { young, old } = { ...HEAP, ...heap };
+  const child = spawn(process.execPath, [`--max-semi-space-size=${young}`, `--max-old-space-size=${old}`, script], { cwd: ROOT, env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...env }, detached: true, stdio: ['ignore', log, log] });
   closeSync(log);
   const exited = new Promise<void>((resolve) => child.once('error', () => resolve()).once('exit', () => resolve()));
   const known = child.pid === undefined ? undefined : identify(child.pid);
