@@ -20,7 +20,7 @@ export function goals(apart: Results, together: Results | undefined, growth: Gro
     atLeast('place, together, 64 clients, at the edge', 0.8, ratio(together?.figures['place, edge, 64'], together?.figures['limit: insert']), ' × L'),
     atLeast('place, together, 64 clients, at the order service', 0.8, ratio(together?.figures['place, order, 64'], together?.figures['limit: insert']), ' × L'),
     atLeast('flash sale on one sku, apart', 0.9, ratio(at['flash, edge, 64'], at['place, edge, 64']), ' × the spread case'),
-    atLeast('reservations of one sku', 10, ratio(at['reserve one sku, inventory, 64'], at['limit: stock update']), ' × an update per request'),
+    atLeast('holds of one sku at the stock statement', 10, ratio(at['stock statement'], at['limit: stock update']), ' × an update per request'),
     atMost('service and database CPU per order, apart', 650, cpuOf(at['place, order, 64']), ' µs'),
     atMost('service and database CPU per order, together', 450, cpuOf(together?.figures['place, order, 64']), ' µs'),
     steady(journey, atLeast(`whole journey, apart${journey ? `, ${journey.backlog[0]} under way at the start, ${journey.backlog[1]} at the end` : ''}`, 400, journey?.rate, ' orders/s')),

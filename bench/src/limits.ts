@@ -36,11 +36,17 @@ export async function runInserts(task: LimitTask): Promise<Load> {
 }
 
 export async function runUpdates(task: LimitTask): Promise<Load> {
-  const admin = new Client(task.url);
+  const sku = await openHotStock(task.url);
+  return onConnections(task, (client) => client.query({ name: 'limit', text: UPDATE, values: [sku] }));
+}
+
+/** Answers the sku that everybody wants, of which there is more than anybody buys. */
+export async function openHotStock(url: string): Promise<string> {
+  const admin = new Client(url);
   await admin.connect();
   await admin.query('INSERT INTO stock (sku, on_hand, opened) VALUES ($1, $2, true) ON CONFLICT DO NOTHING', [HOT_SKU, HOT_STOCK]);
   await admin.end();
-  return onConnections(task, (client) => client.query({ name: 'limit', text: UPDATE, values: [HOT_SKU] }));
+  return HOT_SKU;
 }
 
 /** Events a second into a stream like ours, in atomic batches. */

@@ -1,4 +1,5 @@
 // The load's own process, so that its CPU is counted apart: does one task at a time and answers with what it saw.
+import { runHolds } from './load-holds.ts';
 import { consumeImport, type ImportTask } from './load-import.ts';
 import { runJourney, type JourneyTask } from './load-journey.ts';
 import { runPlace, type PlaceTask } from './load-place.ts';
@@ -14,6 +15,7 @@ export type Task =
   | ({ kind: 'import' } & ImportTask)
   | ({ kind: 'inserts' } & LimitTask)
   | ({ kind: 'updates' } & LimitTask)
+  | ({ kind: 'holds' } & LimitTask)
   | ({ kind: 'publishes' } & PublishTask);
 
 process.on('message', (task: Task) => {
@@ -40,6 +42,8 @@ async function run(task: Task): Promise<unknown> {
       return runInserts(task);
     case 'updates':
       return runUpdates(task);
+    case 'holds':
+      return runHolds(task);
     case 'publishes':
       return runPublishes(task);
     default:
