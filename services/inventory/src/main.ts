@@ -14,11 +14,12 @@ import { readInventoryConfig } from './config.ts';
 import { inventoryReactions } from './events.ts';
 import { expireHolds } from './expire-holds.ts';
 import { createLevels } from './levels.ts';
+import { practise } from './practise.ts';
 import { createReserveStock } from './reserve-stock.ts';
 import { inventoryCalls } from './rpc.ts';
 import { createWatchStock } from './watch-stock.ts';
 
-/** Refused reservations before the service says that it is ready: the first ones cost many times what the later ones do. */
+/** Holds before the service says that it is ready: the first ones cost many times what the later ones do. */
 const WARM_UP_ROUNDS = 200;
 
 export async function startInventory(env: Env, signal: AbortSignal): Promise<Running> {
@@ -43,8 +44,7 @@ export function defineInventory(env: Env): ServiceDefinition & { calls: ServiceI
     calls,
     reactions: inventoryReactions(change),
     loops: [expireHolds(db, log, change)],
-    // No product can have a blank sku: looked up, decided, refused, and nothing written.
-    warmUp: async () => warmUp(WARM_UP_ROUNDS, async () => reserveStock({ orderId: '', lines: [{ sku: '', quantity: 1 }], actor: 'inventory' }).catch(() => {})),
+    warmUp: () => warmUp(WARM_UP_ROUNDS, () => practise(db)),
     close: () => prisma.$disconnect(),
   };
 }

@@ -19,12 +19,12 @@ import { expireOrders } from './expire-orders.ts';
 import { createGetOrder } from './get-order.ts';
 import { createNeighbours, type Neighbours } from './neighbours.ts';
 import { createPlaceOrder } from './place-order.ts';
+import { practise } from './practise.ts';
 import { createRecord } from './record.ts';
 import { orderRoutes } from './rpc.ts';
-import { findPlaced } from './store.ts';
 import { createWatchOrder } from './watch-order.ts';
 
-/** Look-ups before the service says that it is ready: the first ones cost many times what the later ones do. */
+/** Orders before the service says that it is ready: the first ones cost many times what the later ones do. */
 const WARM_UP_ROUNDS = 200;
 
 export async function startOrder(env: Env, signal: AbortSignal, given?: Neighbours): Promise<Running> {
@@ -58,7 +58,7 @@ export function defineOrder(env: Env, given?: Neighbours): ServiceDefinition {
     loops: [expireOrders(db, record, log)],
     async warmUp() {
       warmUpValidation([OrderService]);
-      await warmUp(WARM_UP_ROUNDS, async () => findPlaced(db, [{ placedBy: '', requestId: '' }]));
+      await warmUp(WARM_UP_ROUNDS, () => practise(db));
     },
     close: () => prisma.$disconnect(),
   };

@@ -28,7 +28,7 @@ export async function findPlaced(db: Queryable, keys: RequestKey[]): Promise<(st
  * already are left out. In the order of the unique index (placed_by, request_id), so that two batches with the same requests wait for each
  * other instead of deadlocking. One statement is one transaction: nothing is locked while we would think.
  */
-export async function insertOrders(db: Database, orders: NewOrder[], said: Announcement[]): Promise<Map<string, Date>> {
+export async function insertOrders(db: Pick<Database, 'query' | 'wroteEvents'>, orders: NewOrder[], said: Announcement[]): Promise<Map<string, Date>> {
   const rows = await db.query<{ order_id: string; create_time: Date }>(sql`
     WITH stored AS (
       INSERT INTO orders (order_id, placed_by, request_id, customer_id, customer_name, customer_email, customer_phone, lines, currency, total,
