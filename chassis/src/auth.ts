@@ -39,14 +39,19 @@ export function createVerifier(jwks: string): Verifier {
   const keys = createLocalJWKSet(JSON.parse(jwks) as JSONWebKeySet);
   const known = new LRUCache<string, Verified>({ max: CACHED_TOKENS });
   return async (authorization) => {
-    const token = bearerToken(authorization);
-    const remembered = known.get(token);
+    // As nearly everybody writes it: then the header need not be taken apart.
+    const remembered = known.get(authorization ?? '') ?? known.get(asUsual(bearerToken(authorization)));
     // Our own clock check: the cache's own runs on a monotonic clock, a token's expiry does not.
     if (remembered && remembered.until > Date.now()) return remembered.caller;
+    const token = bearerToken(authorization);
     const verified = await verify(token, keys);
-    known.set(token, verified);
+    known.set(asUsual(token), verified);
     return verified.caller;
   };
+}
+
+function asUsual(token: string): string {
+  return `Bearer ${token}`;
 }
 
 function bearerToken(authorization: string | null): string {

@@ -1,5 +1,5 @@
 // Page tokens: where the next page starts, bound to the list and the filters that it was made for.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { refuse } from './errors.ts';
 
 const DEFAULT_PAGE_SIZE = 50;
@@ -33,7 +33,7 @@ export function decodePageToken<C>(scope: string, token: string): C | undefined 
 }
 
 function mark(scope: string, json: string): string {
-  return createHash('sha256').update(`${scope}\n${json}`).digest('base64url').slice(0, MARK_CHARS);
+  return hash('sha256', `${scope}\n${json}`, 'base64url').slice(0, MARK_CHARS);
 }
 
 function tagged(this: unknown, key: string, value: unknown): unknown {

@@ -1,6 +1,6 @@
 // The memory behind request_id: the same id and body get the same answer, in the transaction of the effect.
 
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { create, fromBinary, toBinary, type DescMessage, type Message, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
 import type { HandlerContext } from '@connectrpc/connect';
 import { callerOf, type Caller } from './auth.ts';
@@ -67,5 +67,5 @@ export async function remember<Req extends DescMessage, Res extends DescMessage>
 
 /** SHA-256 of a message's binary form without unknown fields, hexadecimal. Map entries count in the order sent. */
 export function fingerprint(schema: DescMessage, message: Message): string {
-  return createHash('sha256').update(toBinary(schema, message, { writeUnknownFields: false })).digest('hex');
+  return hash('sha256', toBinary(schema, message, { writeUnknownFields: false }));
 }

@@ -1,6 +1,6 @@
 // SQL as tagged templates: every value a parameter, every statement a named prepared one.
 
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 export class Statement {
   readonly text: string;
@@ -42,5 +42,5 @@ function prepare(strings: TemplateStringsArray, holes: unknown[]): Prepared {
     } else text += `$${(used += 1)}`;
     text += strings[i + 1] ?? '';
   });
-  return { text, name: createHash('sha256').update(text).digest('hex').slice(0, 32) };
+  return { text, name: hash('sha256', text).slice(0, 32) };
 }

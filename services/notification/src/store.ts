@@ -1,6 +1,6 @@
 // The database in the words of this service: queueing, claiming and settling of messages.
 
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type Database, sql, type Statement, type Tx } from '@millrace/chassis/db';
 import { type Channel, type Details, type Kind, LAG_AFTER_CLAIM_MS, type Message } from './notification.ts';
 import { type Report, type Seen, settle } from './settle.ts';
@@ -99,7 +99,7 @@ async function channels(tx: Tx, change: Statement): Promise<Channel[]> {
 
 /** The same key makes the same id, also in a database that was restored and hears everything again: look-ups still find what was sent. */
 export function idOf(dedupeKey: string): string {
-  return `ntf_${createHash('sha256').update(dedupeKey).digest('hex').slice(0, 32)}`;
+  return `ntf_${hash('sha256', dedupeKey).slice(0, 32)}`;
 }
 
 function dueOf(row: DueRow, claimedAt: number): Due {

@@ -1,7 +1,7 @@
 // Postmark's reports of deliveries and bounces: in any order, any number of times, also before our own call was answered.
 // Source: postmarkapp.com/developer/webhooks/webhooks-overview.
 
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import { crashPoint } from '@millrace/chassis/crash-point';
 import type { HttpHandler, HttpResponse } from '@millrace/chassis/server';
 import { z } from 'zod';
@@ -50,5 +50,5 @@ function parseJson(body: Uint8Array): unknown {
 
 /** Of one length, so that the comparison takes the same time for every guess. */
 function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
+  return hash('sha256', text, 'buffer');
 }

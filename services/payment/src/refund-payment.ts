@@ -1,5 +1,5 @@
 // Gives money back: asked for by order's event or by an operator's call. The runner then asks the provider.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { crashPoint } from '@millrace/chassis/crash-point';
 import type { Tx } from '@millrace/chassis/db';
 import { refuse } from '@millrace/chassis/errors';
@@ -32,7 +32,7 @@ export async function refundPayment(tx: Tx, { orderId, amount: asked, reason, ca
   if (asked && asked.currencyCode !== payment.currency) throw refuse('INVALID_FIELD', `amount.currency_code must be ${payment.currency}, the payment's`);
   const amount = asked?.minorUnits ?? left;
   if (amount <= 0n || amount > left) throw refuse('REFUND_TOO_LARGE', 'that is more than is left to refund', { refundable: String(left), currency: payment.currency });
-  const refundId = `ref_${createHash('sha256').update(`${orderId}\n${caller}\n${requestId}`).digest('hex').slice(0, 26)}`;
+  const refundId = `ref_${hash('sha256', `${orderId}\n${caller}\n${requestId}`).slice(0, 26)}`;
   await settle(tx, [{ orderId, facts: [{ kind: 'refund_requested', refundId, amount, reason }] }], wake);
   return refundId;
 }
