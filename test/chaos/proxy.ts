@@ -87,7 +87,11 @@ export async function startProxy(name: string, upstreamPort: number): Promise<Pr
     return pair;
 
     function reset(): void {
-      for (const socket of [client, upstream]) if (!socket.destroyed) socket.resetAndDestroy();
+      for (const socket of [client, upstream]) {
+        // Node can't reset what is ending already: the socket would stay, and the process with it.
+        if (socket.writableEnded) socket.destroy();
+        else if (!socket.destroyed) socket.resetAndDestroy();
+      }
     }
   }
 
