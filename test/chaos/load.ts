@@ -69,7 +69,8 @@ export function createLoad(clients: Clients, journal: Journal, random: Random, n
   const ask = async (entry: Entry, resolving: boolean): Promise<unknown> => {
     try {
       const order_id = await send(clients, entry);
-      journal.answered(entry, 'ok', { order_id, ...(resolving && { resolved: true }) });
+      // What was in the way of the first answer stays: reports name it.
+      journal.answered(entry, 'ok', { order_id, ...(resolving && { resolved: true, error: entry.error }) });
     } catch (error) {
       const refused = error instanceof ConnectError && REFUSED.has(error.code);
       journal.answered(entry, refused ? 'fail' : 'unknown', { error: errorText(error), ...(resolving && refused && { resolved: true }) });
