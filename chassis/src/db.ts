@@ -6,6 +6,7 @@ import { backoff } from './backoff.ts';
 import { databaseAway } from './database-away.ts';
 import { refuse } from './errors.ts';
 import type { Log } from './log.ts';
+import { Pool } from './pool.ts';
 import { Statement, sql } from './sql.ts';
 
 export { databaseAway } from './database-away.ts';
@@ -38,8 +39,6 @@ export type Database = Queryable & {
 
 /** Enough for the batch lanes, the loops and the reads of one service; five services stay far below Postgres's 100. */
 const POOL_SIZE = 12;
-/** A caller that gets no connection for this long is shed instead of queued. */
-const POOL_WAIT_MS = 3_000;
 /** No statement of ours is right when it takes longer. */
 const STATEMENT_TIMEOUT_MS = 15_000;
 /** A lock that isn't had by then belongs to somebody who hangs. */
@@ -58,11 +57,10 @@ const types: pg.CustomTypesConfig = {
 };
 
 export function openDatabase(url: string, log: Log, options: { max?: number } = {}): Database {
-  const pool = new pg.Pool({
+  const pool = new Pool({
     connectionString: url,
     types,
     max: options.max ?? POOL_SIZE,
-    connectionTimeoutMillis: POOL_WAIT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
     lock_timeout: LOCK_TIMEOUT_MS,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,

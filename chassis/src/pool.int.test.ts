@@ -1,0 +1,40 @@
+// A database that takes its time to be reached: the way to it is a proxy that lets nothing through until it is told to.
+import { once } from 'node:events';
+import { expect, test } from 'vitest';
+import { startProxy } from '../../test/chaos/proxy.ts';
+import { createEmptyDatabase } from '../../test/support/servers.ts';
+import { databaseAway } from './database-away.ts';
+import { Pool } from './pool.ts';
+
+const WAIT_MS = 50;
+
+test('a connection that takes longer than its caller waits is there for the next', async () => {
+  await using database = await createEmptyDatabase();
+  const url = new URL(database.url);
+  const proxy = await startProxy('postgres', Number(url.port));
+  url.port = String(proxy.port);
+  const pool = new Pool({ connectionString: url.href, max: 1, waitMs: WAIT_MS });
+
+  proxy.set({ kind: 'blackhole', direction: 'from' });
+  const refusals = await Promise.allSettled([pool.query('SELECT 1'), pool.query('SELECT 1'), pool.connect()]);
+  expect(refusals.map((refusal) => refusal.status === 'rejected' && databaseAway(refusal.reason))).toEqual([true, true, true]);
+  const made = once(pool, 'connect');
+  proxy.set({ kind: 'none' });
+  await made;
+  expect((await pool.query<{ one: number }>('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+
+  await pool.end();
+  await proxy.close();
+});
+
+test('who has left does not get the connection that somebody else waits for', async () => {
+  await using database = await createEmptyDatabase();
+  const pool = new Pool({ connectionString: database.url, max: 1, waitMs: WAIT_MS });
+  const first = await pool.connect();
+  await expect(pool.connect()).rejects.toThrow('timeout exceeded');
+  const third = pool.query<{ one: number }>('SELECT 1 AS one');
+  first.release();
+  expect((await third).rows).toEqual([{ one: 1 }]);
+  expect({ idle: pool.idleCount, waiting: pool.waitingCount }).toEqual({ idle: 1, waiting: 0 });
+  await pool.end();
+});
