@@ -1,14 +1,16 @@
 // Connections that carry nothing, locks that are not let go, and restarts that nobody should notice.
 import { Client } from 'pg';
-import type { Broken, Experiment } from '../experiment.ts';
+import type { Broken, Context, Experiment } from '../experiment.ts';
 import type { Lengths } from '../form.ts';
 import { SERVICES } from '../system.ts';
-import { pause } from '../wait.ts';
+import { pause, until } from '../wait.ts';
 
 const BLACKHOLE_MS: Lengths = { brief: 8_000, short: 10_000, full: 60_000 };
 const LOCKED_MS: Lengths = { brief: 6_000, short: 8_000, full: 30_000 };
 /** Of the six processes; which ones depends on the seed. */
 const RESTARTED: Lengths = { brief: 2, short: 6, full: 6 };
+/** Two whole calls, and the wait between them. */
+const SERVED_LIMIT_MS = 15_000;
 /** Of that time nothing passes at all, and then only requests do: longer than a caller waits. */
 const BOTH_WAYS = 0.3;
 /** A call that takes longer was held up. */
@@ -45,13 +47,14 @@ export const E32: Experiment = {
   id: 'E32',
   title: 'SIGTERM of every process in turn under load, buyers repeat once',
   mix: { repeats: 1, waitsForReady: true },
-  async run({ system, by, random, say, journal }) {
+  async run(context) {
+    const { system, by, random, say, journal } = context;
     const names = random.shuffled([...SERVICES, 'edge']).slice(0, by(RESTARTED));
     const before = journal.entries().length;
     let longest = 0;
     for (const name of names) {
       longest = Math.max(longest, await system.terminate(name));
-      await pause(500);
+      await allServed(context);
     }
     const repeated = journal.entries().slice(before).filter(({ repeats = 0 }) => repeats > 0).length;
     say(`the longest stop took ${longest.toFixed(0)} ms; ${repeated} calls had to be repeated`);
@@ -62,6 +65,12 @@ export const E32: Experiment = {
     return failed.map(({ request_id, error }) => ({ invariant: 'I16', what: request_id, problem: `not answered after one repeat: ${error ?? 'only later'}` }));
   },
 };
+
+/** A rollout goes on when whoever met the last restart has been answered: one repeat is for one restart. Those who never are show up in the check. */
+async function allServed({ journal }: Context): Promise<void> {
+  const met = [...journal.entries()];
+  await until('those who met the restart are served', SERVED_LIMIT_MS, () => met.every(({ outcome }) => outcome === 'ok' || outcome === 'fail')).catch(() => {});
+}
 
 export const E35: Experiment = {
   id: 'E35',
