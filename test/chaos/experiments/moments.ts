@@ -1,5 +1,6 @@
 // The wrong moment: keys that repeat an error and are then forgotten, money that comes as the hold ends, handlers that outlive their leases.
 import { randomUUID } from 'node:crypto';
+import { timestampMs } from '@bufbuild/protobuf/wkt';
 import { consumers, count, ledger, query } from '../databases.ts';
 import type { Broken, Context, Experiment } from '../experiment.ts';
 import type { Lengths } from '../form.ts';
@@ -39,8 +40,10 @@ export const E15: Experiment = {
 const WINDOW_MS = 4_000;
 const RACES: Lengths = { brief: 40, short: 120, full: 600 };
 const RACES_PER_SECOND = 10;
-/** Around the end of the hold, by the clock of whoever pays. */
+/** Around the time that the order names. */
 const SPREAD_MS = 1_500;
+/** Who pays just before the end is too late for certain, also on a machine where orders end a second late. */
+const LONG_MS = 2 * SPREAD_MS;
 /** Two units an order, and some go without. */
 const SCARCE = 60;
 
@@ -54,12 +57,14 @@ export const E21: Experiment = {
     const race = async (): Promise<string | undefined> => {
       const entry = await load.place({ lines: [{ sku: random.pick(skus), quantity: 2 }], paymentMethod: '' });
       if (entry.outcome !== 'ok' || entry.order_id === undefined) return undefined;
-      await pause(WINDOW_MS + random.between(-SPREAD_MS, SPREAD_MS / 2));
+      const { order } = await admin.orders.getOrder({ orderId: entry.order_id });
+      if (order?.paymentDueTime === undefined) return undefined;
+      await pause(Math.max(0, timestampMs(order.paymentDueTime) - Date.now() + random.between(-SPREAD_MS, SPREAD_MS / 2)));
       await admin.payments.confirmPayment({ orderId: entry.order_id, paymentMethod: 'pm_card_visa', requestId: randomUUID() }).catch(() => {});
       return entry.order_id;
     };
-    // The provider takes its time, so that some money comes when the order is over already.
-    await system.control('faults', { provider: 'stripe', operation: 'payment_intents.confirm', effect: 'delay', delay_ms: 300, probability: 0.5 });
+    // The provider takes its time, so that some money comes when the order is over already: a moment too late, and long after.
+    for (const [delay_ms, probability] of [[LONG_MS, 0.3], [300, 0.4]]) await system.control('faults', { provider: 'stripe', operation: 'payment_intents.confirm', effect: 'delay', delay_ms, probability });
     const races: Promise<string | undefined>[] = [];
     for (let i = 0; i < by(RACES); i += 1) {
       races.push(race());
