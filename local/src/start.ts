@@ -130,12 +130,17 @@ export function createSystem({ home, flags, portBase, env, say }: Options): Syst
   async function up(name: string, script: string, processEnv: Environment, port: number): Promise<void> {
     const heap = HEAPS[name];
     const logFile = home.file('logs', `${name}.log`);
-    await keep(name, () => startChild({ name, script: path.join(ROOT, script), env: { ...processEnv, ...nextCrash(home, name) }, logFile, readyUrl: `${HOST}:${port}/readyz`, ...(heap && { heap }) }, remember(name)), logFile);
+    let crash: ReturnType<typeof nextCrash> = {};
+    const startOne = async (): Promise<Running> => {
+      crash = nextCrash(home, name);
+      return startChild({ name, script: path.join(ROOT, script), env: { ...processEnv, ...crash }, logFile, readyUrl: `${HOST}:${port}/readyz`, ...(heap && { heap }) }, remember(name));
+    };
+    await keep(name, startOne, { logFile, isPlanned: () => crash.MILLRACE_CRASH_POINT !== undefined });
   }
 
   // Started, watched, and started again whenever it ends unasked.
-  async function keep(name: string, startOne: () => Promise<Running>, logFile?: string): Promise<void> {
-    await supervise(name, startOne, letGo.signal, say, () => announce());
+  async function keep(name: string, startOne: () => Promise<Running>, { logFile, isPlanned = () => false }: { logFile?: string; isPlanned?: () => boolean } = {}): Promise<void> {
+    await supervise(name, startOne, letGo.signal, say, { onRestart: () => announce(), isPlanned });
     if (logFile && existsSync(logFile)) letGo.signal.addEventListener('abort', watchLog(name, logFile, say).stop);
   }
 

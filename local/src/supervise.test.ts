@@ -21,10 +21,23 @@ test('what ends unasked is started again, with pauses that grow up to a limit', 
       return calm.running;
     }
     return { exited: Promise.resolve() };
-  }, stop.signal, (line) => said.push(line), () => {}, PAUSES);
+  }, stop.signal, (line) => said.push(line), { pauses: PAUSES });
   await finished;
   expect(starts).toBe(6);
   expect(said.flatMap((line) => /again in (\d+) ms/.exec(line)?.[1] ?? [])).toEqual(['1', '2', '4', '4', '4']);
+});
+
+test('what was planned to end is started again at once, however often', async () => {
+  const stop = new AbortController();
+  const said: string[] = [];
+  let starts = 0;
+  const { finished } = await supervise('order', async () => {
+    starts += 1;
+    if (starts === 5) stop.abort();
+    return { exited: Promise.resolve() };
+  }, stop.signal, (line) => said.push(line), { isPlanned: () => starts < 4, pauses: PAUSES });
+  await finished;
+  expect(said.flatMap((line) => /again in (\d+) ms/.exec(line)?.[1] ?? [])).toEqual(['1', '1', '1', '2']);
 });
 
 test('a restart that fails is tried again', async () => {
@@ -37,11 +50,14 @@ test('a restart that fails is tried again', async () => {
     starts += 1;
     if (starts === 2) throw new Error('no disk');
     return starts === 1 ? { exited: Promise.resolve() } : last.running;
-  }, stop.signal, (line) => said.push(line), () => {
-    restarts += 1;
-    stop.abort();
-    last.end();
-  }, PAUSES);
+  }, stop.signal, (line) => said.push(line), {
+    onRestart() {
+      restarts += 1;
+      stop.abort();
+      last.end();
+    },
+    pauses: PAUSES,
+  });
   await finished;
   expect(starts).toBe(3);
   expect(restarts).toBe(1);
@@ -59,7 +75,7 @@ test('what ends after the signal to let go is left alone', async () => {
   const { finished } = await supervise('order', async () => {
     starts += 1;
     return child.running;
-  }, stop.signal, () => {}, () => {}, PAUSES);
+  }, stop.signal, () => {}, { pauses: PAUSES });
   stop.abort();
   child.end();
   await finished;

@@ -7,13 +7,19 @@ export type Supervised = {
   finished: Promise<void>;
 };
 
+type Options = {
+  onRestart?: () => void;
+  /** Whether the end of the one that was started last was planned: then it is in no crash loop. */
+  isPlanned?: () => boolean;
+  pauses?: Pauses;
+};
 export type Pauses = { first: number; longest: number; calm: number };
 
 /** From a quarter of a second, doubling, to a quarter of a minute. What has served for five seconds is in no crash loop: its next pause is the first again. */
 const PAUSES: Pauses = { first: 250, longest: 15_000, calm: 5_000 };
 
 /** Starts it (throwing when the first start fails), then restarts it for ever until the signal aborts. */
-export async function supervise(name: string, start: () => Promise<Running>, signal: AbortSignal, say: (line: string) => void, onRestart: () => void = () => {}, pauses = PAUSES): Promise<Supervised> {
+export async function supervise(name: string, start: () => Promise<Running>, signal: AbortSignal, say: (line: string) => void, { onRestart = () => {}, isPlanned = () => false, pauses = PAUSES }: Options = {}): Promise<Supervised> {
   const first = await start();
   return { finished: keepAlive(first) };
 
@@ -23,7 +29,7 @@ export async function supervise(name: string, start: () => Promise<Running>, sig
       const since = performance.now();
       await running?.exited;
       if (signal.aborted) return;
-      if (performance.now() - since > pauses.calm) pause = pauses.first;
+      if (isPlanned() || performance.now() - since > pauses.calm) pause = pauses.first;
       say(`${name} ended unexpectedly; starting it again in ${pause} ms`);
       await sleep(pause, undefined, { signal }).catch(() => {});
       if (signal.aborted) return;
