@@ -18,11 +18,11 @@ const CALM_MS = 3_000;
 const MIN_MS = 2_000;
 
 export async function watch({ system, journal, form }: Context): Promise<Watch> {
-  const [vitals, before, from] = [await vitalsOf(system), await callCounts(system), Date.now()];
+  const [vitals, before, from] = [await vitalsOf(system), await callCounts(system, journal), Date.now()];
   let [after, to] = [before, from];
   return {
     async over() {
-      [after, to] = [await callCounts(system), Date.now()];
+      [after, to] = [await callCounts(system, journal), Date.now()];
     },
     async rows() {
       const canaries = { secrets: await secretsOf(system), personal: buyersOf(journal) };
