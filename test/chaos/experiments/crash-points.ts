@@ -122,7 +122,7 @@ async function provoke({ admin, load, journal, skus }: Context, signal: AbortSig
   const settledOrder = (): string => {
     asked += 1;
     const settled = journal.entries().filter(({ request, outcome, answered_at = '' }) => request.do === 'place' && outcome === 'ok' && Date.parse(answered_at) < Date.now() - SETTLED_MS);
-    return settled.at(-1 - (asked % LAST))?.order_id ?? '';
+    return settled.at(-1 - (asked % Math.min(LAST, settled.length)))?.order_id ?? '';
   };
   const calls = [
     async () => load.place({ lines: [{ sku: 'nowhere', quantity: 1 }], paymentMethod: 'pm_card_visa' }),
