@@ -44,6 +44,7 @@ export async function measureGrowth(system: System, flags: Pick<Flags, 'quick' |
       growth.push({ orders, figure: figure(samples) });
     }
     await quiet(broker, system);
+    say('audit');
     const problems = [...system.objections(), ...(await auditDatabases(system))];
     if (problems.length > 0) throw new RefusedError(problems);
     return growth;

@@ -13,7 +13,8 @@ export async function settled(broker: Broker, consumers: readonly Consumer[]): P
 export async function quiet(broker: Broker, { runtime: { postgres } }: System): Promise<void> {
   await settled(broker, CONSUMERS);
   const open = async (url: string, statement: string) => (await rows(url, `${statement} LIMIT 1`)).length > 0;
-  await until(async () => !(await open(postgres.payment, "SELECT FROM payment WHERE provider_payment_id = ''")), SETTLED_MS);
+  // A payment that was cancelled in time never has an intent.
+  await until(async () => !(await open(postgres.payment, "SELECT FROM payment WHERE provider_payment_id = '' AND state <> 'CANCELLED'")), SETTLED_MS);
   await until(async () => !(await open(postgres.notification, "SELECT FROM notification WHERE state = 'pending'")), SETTLED_MS);
   await settled(broker, CONSUMERS);
 }
