@@ -1,6 +1,6 @@
 // Leaving: an event is a row in the service's own database, written in the transaction of the change it tells.
 
-import { randomUUID } from 'node:crypto';
+import { randomUUIDv7 } from 'node:crypto';
 import { create, toJsonString, type DescMessage, type MessageInitShape } from '@bufbuild/protobuf';
 import { sql, type Statement, type Tx } from './db.ts';
 import { eventKind, subjectToken, type EventKind } from './events.ts';
@@ -28,7 +28,8 @@ export function event<D extends DescMessage>(schema: D, init: MessageInitShape<D
   if (typeof aggregateId !== 'string' || aggregateId === '') throw new Error(`${schema.typeName} needs ${kind.aggregate}`);
   if (typeof version !== 'number' || version < 1) throw new Error(`${schema.typeName} needs a version`);
   return {
-    eventId: randomUUID(),
+    // By time, so that outboxes and inboxes grow at the end of their indexes, however many events they hold.
+    eventId: randomUUIDv7(),
     subject: `${kind.subject}.${subjectToken(aggregateId)}`,
     type: schema.typeName,
     aggregateId,

@@ -1,6 +1,6 @@
 // What the checks stand on: merging, sets of ids, the tally.
 import { expect, test } from 'vitest';
-import { createIdCollector, has, idOf, missing, repeated, uuidsOf } from './ids.ts';
+import { createIdCollector, endOf, has, idOf, missing, repeated } from './ids.ts';
 import { type Keyed, mergeByKey, sortedLines } from './merge.ts';
 import { MARK, createMessageBook, hashOfKey } from './messages-book.ts';
 import { messageKey } from './provider.ts';
@@ -49,15 +49,15 @@ test('lines are sorted by their key as the databases sort theirs', async () => {
 });
 
 test('sets of ids tell what is missing and what is there twice', () => {
-  const uuids = Array.from({ length: 3_000 }, (_, i) => `${String(i).padStart(8, '0')}-89ab-4def-8000-000000000000`);
+  const uuids = Array.from({ length: 3_000 }, (_, i) => `01a22002-9fff-7041-8e61-${String(i).padStart(12, '0')}`);
   const [all, some] = [createIdCollector(), createIdCollector()];
   for (const uuid of uuids.toReversed()) all.addUuid(uuid);
-  some.addAll(Buffer.from(uuids.filter((_, i) => i !== 7).map((uuid) => uuid.replaceAll('-', '').slice(0, 16)).join(''), 'hex'));
+  some.addAll(Buffer.from(uuids.filter((_, i) => i !== 7).map((uuid) => uuid.replaceAll('-', '').slice(16)).join(''), 'hex'));
   some.addUuid(uuids[9] as string);
   expect(missing(all.sorted(), some.sorted())).toEqual([idOf(uuids[7] as string)]);
   expect(repeated(some.sorted())).toEqual(new Set([idOf(uuids[9] as string)]));
-  expect([uuids[7], uuids[9], 'ffffffff-ffff-4def-8000-000000000000'].map((uuid) => has(some.sorted(), idOf(uuid as string)))).toEqual([false, true, false]);
-  expect(uuidsOf(idOf(uuids[7] as string))).toEqual(['00000007-89ab-4def-0000-000000000000', '00000007-89ab-4def-ffff-ffffffffffff']);
+  expect([uuids[7], uuids[9], '01a22002-9fff-7041-8e61-ffffffffffff'].map((uuid) => has(some.sorted(), idOf(uuid as string)))).toEqual([false, true, false]);
+  expect(endOf(idOf(uuids[7] as string))).toBe('8e61-000000000007');
   expect([idOf('no uuid'), idOf('x'.repeat(36))]).toEqual(['0000000000000000', '0000000000000000']);
 });
 
