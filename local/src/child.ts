@@ -26,6 +26,8 @@ const PROBE_TIMEOUT_MS = 2_000;
  * machine's memory, are let grow to four times what lives in them before they are swept. No service keeps a tenth of this.
  */
 const HEAP: Heap = { young: 8, old: 512 };
+/** One for all threads: those of the pool allocate little, and what each keeps for itself is some MB a process. */
+const MALLOC_ARENAS = '1';
 /** Seven processes read much the same code: what Node made of it the last time takes a third off every later start. */
 const COMPILE_CACHE = path.join(ROOT, 'node_modules', '.cache', 'millrace-compile');
 
@@ -34,7 +36,7 @@ export async function startChild({ name, script, env, logFile, readyUrl, heap }:
   const log = openLog(logFile);
   // A group of its own: Ctrl-C in a terminal reaches us alone, and we stop things in their order.
   const { young, old } = { ...HEAP, ...heap };
-  const child = spawn(process.execPath, [`--max-semi-space-size=${young}`, `--max-old-space-size=${old}`, script], { cwd: ROOT, env: { NODE_COMPILE_CACHE: COMPILE_CACHE, ...env }, detached: true, stdio: ['ignore', log, log] });
+  const child = spawn(process.execPath, [`--max-semi-space-size=${young}`, `--max-old-space-size=${old}`, script], { cwd: ROOT, env: { NODE_COMPILE_CACHE: COMPILE_CACHE, MALLOC_ARENA_MAX: MALLOC_ARENAS, ...env }, detached: true, stdio: ['ignore', log, log] });
   closeSync(log);
   const exited = new Promise<void>((resolve) => child.once('error', () => resolve()).once('exit', () => resolve()));
   const known = child.pid === undefined ? undefined : identify(child.pid);
