@@ -6,7 +6,6 @@ import { openDatabase } from '@millrace/chassis/db';
 import { createLog } from '@millrace/chassis/log';
 import { runProcess } from '@millrace/chassis/process';
 import { runService, type Running, type ServiceDefinition } from '@millrace/chassis/service';
-import { warmUp } from '@millrace/chassis/warm-up';
 import { InventoryService } from '@millrace/gen/millrace/inventory/v1/inventory_pb.js';
 import { PrismaClient } from '@millrace/gen/prisma/inventory/client.ts';
 import { createChange } from './change.ts';
@@ -18,9 +17,6 @@ import { practise } from './practise.ts';
 import { createReserveStock } from './reserve-stock.ts';
 import { inventoryCalls } from './rpc.ts';
 import { createWatchStock } from './watch-stock.ts';
-
-/** Holds before the service says that it is ready: the first ones cost many times what the later ones do. */
-const WARM_UP_ROUNDS = 200;
 
 export async function startInventory(env: Env, signal: AbortSignal): Promise<Running> {
   return runService(defineInventory(env), signal);
@@ -44,7 +40,7 @@ export function defineInventory(env: Env): ServiceDefinition & { calls: ServiceI
     calls,
     reactions: inventoryReactions(change),
     loops: [expireHolds(db, log, change)],
-    warmUp: () => warmUp(WARM_UP_ROUNDS, () => practise(db)),
+    warmUp: () => practise(db),
     close: () => prisma.$disconnect(),
   };
 }

@@ -7,7 +7,6 @@ import { createLog } from '@millrace/chassis/log';
 import { runProcess } from '@millrace/chassis/process';
 import { runService, type Running, type ServiceDefinition } from '@millrace/chassis/service';
 import { warmUpValidation } from '@millrace/chassis/validation';
-import { warmUp } from '@millrace/chassis/warm-up';
 import { InventoryService } from '@millrace/gen/millrace/inventory/v1/inventory_pb.js';
 import { OrderService } from '@millrace/gen/millrace/order/v1/order_pb.js';
 import { ProductArchivedSchema, ProductUpdatedSchema } from '@millrace/gen/millrace/product/v1/events_pb.js';
@@ -23,9 +22,6 @@ import { practise } from './practise.ts';
 import { createRecord } from './record.ts';
 import { orderRoutes } from './rpc.ts';
 import { createWatchOrder } from './watch-order.ts';
-
-/** Orders before the service says that it is ready: the first ones cost many times what the later ones do. */
-const WARM_UP_ROUNDS = 200;
 
 export async function startOrder(env: Env, signal: AbortSignal, given?: Neighbours): Promise<Running> {
   return runService(defineOrder(env, given), signal);
@@ -58,7 +54,7 @@ export function defineOrder(env: Env, given?: Neighbours): ServiceDefinition {
     loops: [expireOrders(db, record, log)],
     async warmUp() {
       warmUpValidation([OrderService]);
-      await warmUp(WARM_UP_ROUNDS, () => practise(db));
+      await practise(db);
     },
     close: () => prisma.$disconnect(),
   };

@@ -6,8 +6,8 @@ import { createDatabase } from '../../../test/support/servers.ts';
 import { practise } from './practise.ts';
 
 it('practice goes through and leaves no row', async () => {
-  const { url, drop } = await createDatabase('order');
-  const db = openDatabase(url, createLog('order', 'silent'));
+  await using database = await createDatabase('order');
+  const db = openDatabase(database.url, createLog('order', 'silent'));
   let hints = 0;
   db.onEvents(() => void (hints += 1));
   await practise(db);
@@ -15,5 +15,4 @@ it('practice goes through and leaves no row', async () => {
   const rows = await db.query(sql`SELECT order_id FROM orders UNION ALL SELECT order_id FROM timeline UNION ALL SELECT subject FROM outbox`);
   expect({ rows, hints }).toEqual({ rows: [], hints: 0 });
   await db.close();
-  await drop();
 });
