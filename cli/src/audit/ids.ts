@@ -5,6 +5,8 @@
 export type Ids = { count: number; words: Uint32Array };
 
 const BYTES = 8;
+/** The same eight bytes of a row's `event_id`, in SQL. */
+export const ID_OF_ROW = 'substring(uuid_send(event_id) FROM 9)';
 
 /** Collects ids into a sorted array. */
 export function createIdCollector() {

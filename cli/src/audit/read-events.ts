@@ -1,7 +1,7 @@
 // Reads outboxes, inboxes and streams as sets of ids, and compares them: I10 and I11; and I12 while an outbox is read.
 import { type Database, bytesOf } from './database.ts';
 import { streamOf } from './events.ts';
-import { type Ids, createIdCollector, endOf, has, idOf, listOf, missing, repeated } from './ids.ts';
+import { ID_OF_ROW, type Ids, createIdCollector, endOf, has, idOf, listOf, missing, repeated } from './ids.ts';
 import { readOutbox } from './read-outbox.ts';
 import { SERVICES, type Service, type Tally } from './report.ts';
 import { type Streams, openStreams } from './streams.ts';
@@ -16,11 +16,11 @@ const MAX_NAMED = 10;
 
 // Ids in bulk, eight bytes each. The last byte spreads them over 256 rows.
 const INBOX = `
-  SELECT string_agg(substring(uuid_send(event_id) FROM 9), ''::bytea) FROM inbox WHERE handle_time >= $1::timestamptz GROUP BY get_byte(uuid_send(event_id), 15)`;
+  SELECT string_agg(${ID_OF_ROW}, ''::bytea) FROM inbox WHERE handle_time >= $1::timestamptz GROUP BY get_byte(uuid_send(event_id), 15)`;
 const GROUPS_AT_A_TIME = 16;
 const BURIED = `SELECT DISTINCT event_id FROM dead_letter`;
-// Reads the whole outbox, for few.
-const NAMED = `SELECT event_id, type, aggregate_id FROM outbox WHERE substring(uuid_send(event_id) FROM 9) = decode($1, 'hex')`;
+// Reads the whole outbox: no index has the ends of ids.
+const NAMED = `SELECT event_id, type, aggregate_id FROM outbox WHERE ${ID_OF_ROW} = ANY(SELECT decode(unnest($1::text[]), 'hex'))`;
 
 export async function checkEvents(world: World, tally: Tally): Promise<void> {
   const { window, databases, have } = world;
@@ -54,10 +54,9 @@ export async function checkEvents(world: World, tally: Tally): Promise<void> {
 
   /** Says which events they are, as far as somebody wants to read. */
   async function name(invariant: 'I10' | 'I11', says: Service, ids: string[], problem: string): Promise<void> {
-    for (const [i, id] of ids.entries()) {
-      const [row] = i < MAX_NAMED ? await databases[says].few(NAMED, [id]) : [];
-      tally.violated({ invariant, what: row ? `event ${row[0]} (${shortType(row[1])} of ${row[2]})` : `event of ${says}`, problem });
-    }
+    const rows = ids.length > 0 ? await databases[says].few(NAMED, [ids.slice(0, MAX_NAMED)]) : [];
+    const names = new Map(rows.map(([eventId, type, aggregateId]) => [idOf(eventId ?? ''), `event ${eventId} (${shortType(type)} of ${aggregateId})`]));
+    for (const id of ids) tally.violated({ invariant, what: names.get(id) ?? `event of ${says}`, problem });
   }
 
   function arrivals(hearer: Service): Promise<Arrivals> {

@@ -2,7 +2,7 @@
 // published, who must have handled it, and whether versions follow each other (I12). Packed by Postgres into a few bytes an event.
 import { type Database, type Moment, bytesOf } from './database.ts';
 import { type Counting, type EventType, eventsOf, judgeVersions } from './events.ts';
-import { type Ids, createIdCollector } from './ids.ts';
+import { ID_OF_ROW, type Ids, createIdCollector } from './ids.ts';
 import type { Service, Tally } from './report.ts';
 import { createVersionBook, hashOf } from './versions.ts';
 import { type Window, windowValues, young } from './window.ts';
@@ -42,7 +42,7 @@ const MAX_NAMED = 10;
 // whether it is published and whether it is young. By primary key, so that positions ascend.
 const EVENTS = `
   SELECT string_agg(packed, ''::bytea), max(position) FROM (
-    SELECT position, substring(uuid_send(event_id) FROM 9) || int8send(hashtextextended(aggregate_id, 0)) || int4send(aggregate_version)
+    SELECT position, ${ID_OF_ROW} || int8send(hashtextextended(aggregate_id, 0)) || int4send(aggregate_version)
       || int4send(coalesce(array_position($3::text[], type), 0) * 4 + (publish_time IS NOT NULL)::int * 2 + ${young('create_time')}::int) AS packed
     FROM outbox WHERE create_time >= $2::timestamptz AND position > $4::bigint ORDER BY position LIMIT ${STEP}) events`;
 const EVENT_BYTES = 24;
