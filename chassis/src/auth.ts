@@ -13,6 +13,8 @@ export const ISSUER = 'millrace';
 const AUDIENCE = 'millrace';
 export const ALGORITHM = 'EdDSA';
 
+/** As nearly everybody writes it; any case and number of blanks will do. */
+const SCHEME = 'Bearer ';
 const ROLES: readonly string[] = ['admin', 'buyer', 'service'] satisfies Role[];
 // A token is a few hundred bytes; anything larger is not one of ours and not worth hashing.
 const MAX_TOKEN_CHARS = 4_096;
@@ -39,19 +41,15 @@ export function createVerifier(jwks: string): Verifier {
   const keys = createLocalJWKSet(JSON.parse(jwks) as JSONWebKeySet);
   const known = new LRUCache<string, Verified>({ max: CACHED_TOKENS });
   return async (authorization) => {
-    // As nearly everybody writes it: then the header need not be taken apart.
-    const remembered = known.get(authorization ?? '') ?? known.get(asUsual(bearerToken(authorization)));
+    // Written the way it is remembered, it need not be taken apart.
+    const usual = authorization !== null && known.has(authorization) ? authorization : `${SCHEME}${bearerToken(authorization)}`;
+    const remembered = known.get(usual);
     // Our own clock check: the cache's own runs on a monotonic clock, a token's expiry does not.
     if (remembered && remembered.until > Date.now()) return remembered.caller;
-    const token = bearerToken(authorization);
-    const verified = await verify(token, keys);
-    known.set(asUsual(token), verified);
+    const verified = await verify(usual.slice(SCHEME.length), keys);
+    known.set(usual, verified);
     return verified.caller;
   };
-}
-
-function asUsual(token: string): string {
-  return `Bearer ${token}`;
 }
 
 function bearerToken(authorization: string | null): string {
