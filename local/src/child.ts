@@ -23,7 +23,7 @@ const READY_DEADLINE_MS = 60_000; // a slow machine with everything starting at 
 const PROBE_TIMEOUT_MS = 2_000;
 /**
  * With Node's own bounds the young generations of seven processes outgrow all that the services keep, and the old ones, whose bound is a share of the
- * machine's memory, are let grow to four times what lives in them before they are swept. No service keeps a tenth of this.
+ * machine's memory, are let grow to four times what lives in them before they are swept. Under load no service is larger than a quarter of this in all.
  */
 const HEAP: Heap = { young: 8, old: 512 };
 /** One for all threads: those of the pool allocate little, and what each keeps for itself is some MB a process. */
