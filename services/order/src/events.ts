@@ -53,6 +53,9 @@ export function orderReactions(record: Recorder): Reaction[] {
   ];
 }
 
+/** ISO 4217's own code for it. */
+const NO_CURRENCY = 'XXX';
+
 type Detail = Record<string, string>;
 type PaymentEvent = Message & { orderId: string; version: number; payment?: PaymentSnapshot; refundId?: string; refundAmount?: Money };
 type StockEvent = Message & { orderId: string; lines: { sku: string; quantity: number }[] };
@@ -103,7 +106,7 @@ function entryOf(schema: GenMessage<Message>, source: string, event: Heard<Messa
 }
 
 function said(value: Money | undefined): string {
-  return inWords(value?.minorUnits ?? 0n, value?.currencyCode || 'XXX');
+  return inWords(value?.minorUnits ?? 0n, value?.currencyCode || NO_CURRENCY);
 }
 
 function filled(detail: Record<string, string | undefined>): Detail {
