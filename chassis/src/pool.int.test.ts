@@ -1,5 +1,6 @@
 // A database that takes its time to be reached: the way to it is a proxy that lets nothing through until it is told to.
 import { once } from 'node:events';
+import net, { type AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { startProxy } from '../../test/chaos/proxy.ts';
 import { createEmptyDatabase } from '../../test/support/servers.ts';
@@ -37,4 +38,24 @@ test('who has left does not get the connection that somebody else waits for', as
   expect((await third).rows).toEqual([{ one: 1 }]);
   expect({ idle: pool.idleCount, waiting: pool.waitingCount }).toEqual({ idle: 1, waiting: 0 });
   await pool.end();
+});
+
+test('a server that goes away with the words that make a connection ready is the borrower\'s error and nobody else\'s', async () => {
+  const message = (type: string, body: Buffer) => Buffer.concat([Buffer.from(type), Buffer.from(Uint32Array.of(body.length + 4).buffer).swap32(), body]);
+  const [authenticated, ready] = [message('R', Buffer.alloc(4)), message('Z', Buffer.from('I'))];
+  const lastWords = message('E', Buffer.from('SFATAL\0C57P01\0Mterminating connection due to unexpected postmaster exit\0\0'));
+  const server = net.createServer((socket) => void socket.once('data', () => socket.end(Buffer.concat([authenticated, ready, lastWords]))));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const pool = new Pool({ host: '127.0.0.1', port: (server.address() as AddressInfo).port, user: 'x', database: 'x', max: 1 });
+  pool.on('error', () => {});
+
+  const client = await pool.connect();
+  await expect(client.query('SELECT 1')).rejects.toThrow(/not queryable|terminat/);
+  client.release(true);
+  await expect(pool.query('SELECT 1')).rejects.toThrow(/not queryable|terminat/);
+  expect(pool.totalCount).toBe(0);
+
+  await pool.end();
+  server.close();
 });

@@ -17,6 +17,9 @@ export class Pool extends pg.Pool {
   constructor({ waitMs = WAIT_MS, ...options }: PoolOptions) {
     super({ ...options, connectionTimeoutMillis: CONNECT_MS });
     this.waitMs = waitMs;
+    // A server's last words may come in the packet that makes the connection ready: before its borrower, who is told a tick later, can listen.
+    // Whoever has a statement under way hears of it there, and nobody gets a connection that is lost twice.
+    this.on('connect', (client) => void client.on('error', () => {}));
   }
 
   override connect(): Promise<pg.PoolClient>;
