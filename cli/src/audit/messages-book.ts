@@ -74,12 +74,15 @@ export function createMessageBook() {
       add(at, DELIVERED);
       marks[at] = (marks[at] as number) | mark;
     },
-    *all(): Generator<Counted & { hash: string }> {
+    *all(): Generator<Counted & { hash: () => string }> {
       for (let at = 0; at < room; at += 1) {
         if (marks[at] === 0) continue;
-        const of = (which: number) => (counts[at * COUNTS + which] as number) + (more.get(`${idAt(at)} ${which}`) ?? 0);
+        const of = (which: number) => {
+          const known = counts[at * COUNTS + which] as number;
+          return known < MOST ? known : known + (more.get(`${idAt(at)} ${which}`) ?? 0);
+        };
         yield {
-          hash: idAt(at), rows: of(ROWS), sent: of(SENT), doubtful: of(DOUBTFUL), delivered: of(DELIVERED), moving: ((marks[at] as number) & MARK.moving) !== 0, marks: marks[at] as number,
+          hash: () => idAt(at), rows: of(ROWS), sent: of(SENT), doubtful: of(DOUBTFUL), delivered: of(DELIVERED), moving: ((marks[at] as number) & MARK.moving) !== 0, marks: marks[at] as number,
         };
       }
     },

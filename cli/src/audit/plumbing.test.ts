@@ -80,7 +80,7 @@ test('messages are counted under their keys, however many, in tables that grow',
   for (const key of keys) book.row(hashOfKey(key), 0, own, MARK.recent);
   for (const key of keys.slice(1)) book.delivered(key, 0);
   for (let n = 0; n < 1_000; n += 1) book.delivered(keys[5] as string, n === 7 ? MARK.moving : 0);
-  const all = new Map([...book.all()].map(({ hash, ...counted }) => [hash, counted]));
+  const all = new Map([...book.all()].map(({ hash, ...counted }) => [hash(), counted]));
   const of = (n: number) => all.get(hashOfKey(keys[n] as string).toString('hex'));
   expect(all.size).toBe(10_000);
   expect(of(0)).toEqual({ rows: 1, sent: 1, doubtful: 0, delivered: 0, moving: false, marks: 1 | MARK.recent });

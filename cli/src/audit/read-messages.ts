@@ -51,7 +51,7 @@ export async function checkMessages({ window, databases, sandbox, have }: World,
     if (window.since && (marks & MARK.recent) === 0) continue;
     tally.checked('I9');
     const facts = { ...counted, delivered: read.includes(marks & MARK.sms ? 'texts' : 'mails') ? delivered : undefined, forAdmins: (marks & MARK.admins) !== 0 };
-    for (const problem of judgeMessage(facts)) bad.push({ hash, problem });
+    for (const problem of judgeMessage(facts)) bad.push({ hash: hash(), problem });
   }
   const names = await namesOf(bad.slice(0, MAX_NAMED).map(({ hash }) => hash), databases.notification, sandbox, read);
   for (const { hash, problem } of bad) tally.violated({ invariant: 'I9', what: names.get(hash) ?? 'a message', problem });
