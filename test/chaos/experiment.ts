@@ -37,6 +37,8 @@ export type Experiment = {
   env?: Record<string, string>;
   /** The broker's store lies on a disk of its own, which only root can mount; then the system is this experiment's alone. */
   disk?: DiskKind;
+  /** Order reaches inventory through a cable that can be pulled, which only root can lay. */
+  cable?: boolean;
   /** Orders per second while the fault is there, if not the usual; 0: the experiment makes its own load. */
   perSecond?: number;
   /** Another share of declined, cancelled and refunded orders, or more patient buyers. */

@@ -1,5 +1,6 @@
 // Who runs what, where: jobs in an order, and lanes that each have one system at a time.
 import { rmSync } from 'node:fs';
+import { mayLayCable } from './cable.ts';
 import { mayMount } from './disk.ts';
 import { EXPERIMENTS } from './experiments.ts';
 import type { Experiment } from './experiment.ts';
@@ -19,8 +20,8 @@ type Told = { say: (line: string) => void; ran: (result: Result) => void; sabota
 /** A sabotaged build may never settle, and is caught then. */
 const SABOTAGED_SETTLE_MS = 20_000;
 
-const isPossible = ({ disk }: Experiment): boolean => disk === undefined || mayMount();
-const environmentOf = ({ env = {}, disk }: Experiment): string => JSON.stringify({ env, disk });
+const isPossible = ({ disk, cable }: Experiment): boolean => (disk === undefined || mayMount()) && (cable === undefined || mayLayCable());
+const environmentOf = ({ env = {}, disk, cable }: Experiment): string => JSON.stringify({ env, disk, cable });
 
 /** What the earlier results don't hold yet. Seeds in the outer loop: a run cut short has seen every experiment. Experiments with the same environment follow each other. */
 export function jobsOf({ sabotages, experiments, seeds, form }: Options, earlier: Results, say: (line: string) => void): Job[] {
@@ -72,8 +73,8 @@ async function lane(next: () => Job | undefined, form: Form, told: Told): Promis
   }
 }
 
-async function startFor({ env = {}, disk }: Experiment, say: (line: string) => void, root?: string): Promise<System> {
-  return start({ env, ...(disk && { disk }), ...(root !== undefined && { root }) }, say);
+async function startFor({ env = {}, disk, cable }: Experiment, say: (line: string) => void, root?: string): Promise<System> {
+  return start({ env, ...(disk && { disk }), ...(cable && { cable }), ...(root !== undefined && { root }) }, say);
 }
 
 // Never in the full form: a check that needs minutes to see such a thing is none.

@@ -27,7 +27,7 @@ const PROMISED_SEEDS = 20;
 const LIMITS = [
   "A power cut (E8) takes what the kernel had not yet written from the broker's disk, a file system in an image whose copy is what a disk would have. Postgres keeps its disk: its fsync is taken at its word.",
   'A mail whose acceptance was lost on the wire is looked up before it is sent again; a provider whose search lags for longer than its own promise could still be asked twice.',
-  'Blackholes (E30) are made by a proxy that stops reading, not by a packet filter in a network namespace: no reset and no ICMP error is ever seen from the network itself.',
+  'Blackholes (E30) are made by a proxy that stops reading; real packets are lost between order and inventory (E31, which needs root), and nowhere else.',
   'The edge is one process here: while it is started again nobody listens at the public port. The one repeat that E32 allows waits until the port says that all services are ready, and the next process is stopped when those who met the last restart have been served; two edges behind a balancer would need no wait.',
   'The same seed plans the same accidents; what the machine is doing at that instant is not the same twice. `test/simulation` replays schedules exactly.',
   'Goodput is compared with the seconds before the fault of the same run, on a machine with other work.',

@@ -8,6 +8,7 @@ import { pathToFileURL } from 'node:url';
 import type { Runtime } from '../../local/src/runtime.ts';
 import { isRunning, identify, type ProcessId } from '../../local/src/processes.ts';
 import { portPlan } from '../../local/src/ports.ts';
+import { layCable, type Cable } from './cable.ts';
 import { mountDisk, type Disk, type DiskKind } from './disk.ts';
 import { startProxy, type Proxy } from './proxy.ts';
 import { pause, until } from './wait.ts';
@@ -33,6 +34,8 @@ export type System = {
   proxies: Record<Link, Proxy>;
   /** The broker's, when the experiment asked for one. */
   disk: Disk | undefined;
+  /** Between order and inventory, when the experiment asked for one. */
+  cable: Cable | undefined;
   output(): string;
   secret(name: string): string;
   pid(name: string): number;
@@ -50,16 +53,17 @@ export type System = {
   stop(keepHome?: boolean): Promise<void>;
 };
 
-export type SystemOptions = { env?: Record<string, string>; disk?: DiskKind; root?: string; home?: string; onSpawn?: (pid: number | undefined) => void };
+export type SystemOptions = { env?: Record<string, string>; disk?: DiskKind; cable?: boolean; root?: string; home?: string; onSpawn?: (pid: number | undefined) => void };
 
-export async function startSystem({ env = {}, disk: kind, root = ROOT, home = newHome(), onSpawn }: SystemOptions = {}): Promise<System> {
+export async function startSystem({ env = {}, disk: kind, cable: wired = false, root = ROOT, home = newHome(), onSpawn }: SystemOptions = {}): Promise<System> {
   const portBase = await freePortBase();
   const ports = portPlan(portBase);
   const links: Record<Link, number> = { postgres: ports.postgres, nats: ports.nats, inventory: ports.inventory, stripe: ports.sandbox, postmark: ports.sandbox };
   const started = await Promise.all(Object.entries(links).map(async ([name, port]) => startProxy(name, port)));
   const proxies = Object.fromEntries(started.map((proxy) => [proxy.name, proxy])) as Record<Link, Proxy>;
+  const cable = wired ? await layCable(proxies.inventory.port, home) : undefined;
   const at = (link: Link): string => `127.0.0.1:${proxies[link].port}`;
-  const addresses = { DATABASE_URL: at('postgres'), NATS_URL: at('nats'), INVENTORY_URL: at('inventory'), STRIPE_API_BASE: at('stripe'), POSTMARK_API_BASE: at('postmark') };
+  const addresses = { DATABASE_URL: at('postgres'), NATS_URL: at('nats'), INVENTORY_URL: cable?.address ?? at('inventory'), STRIPE_API_BASE: at('stripe'), POSTMARK_API_BASE: at('postmark') };
   const { NATS_URL: _, ...outer } = process.env;
   const disk = kind && mountDisk(kind, path.join(home, 'nats/data'));
   const launcher = spawn(process.execPath, ['local/src/main.ts', '--seed', '0'], {
@@ -111,7 +115,7 @@ export async function startSystem({ env = {}, disk: kind, root = ROOT, home = ne
   };
 
   return {
-    home, root, proxies, disk, pid, control,
+    home, root, proxies, disk, cable, pid, control,
     get runtime() {
       return readRuntime();
     },
@@ -154,6 +158,7 @@ export async function startSystem({ env = {}, disk: kind, root = ROOT, home = ne
     },
     async heal() {
       for (const proxy of started) proxy.set({ kind: 'none' });
+      cable?.set('whole');
       await until('the sandbox forgets its faults', BACK_MS, () => control('reset', {}));
     },
     stop: async (keepHome = false) => takeDown(keepHome),
@@ -161,6 +166,7 @@ export async function startSystem({ env = {}, disk: kind, root = ROOT, home = ne
 
   async function takeDown(keepHome: boolean): Promise<void> {
     await stopLauncher(launcher, exited);
+    await cable?.close();
     await Promise.all(started.map(async (proxy) => proxy.close()));
     await disk?.unmount();
     given.delete(portBase);

@@ -1,6 +1,6 @@
 // Connections that carry nothing, locks that are not let go, and restarts that nobody should notice.
 import { Client } from 'pg';
-import type { Broken, Context, Experiment } from '../experiment.ts';
+import type { Broken, Context, Experiment, Proof } from '../experiment.ts';
 import type { Lengths } from '../form.ts';
 import { SERVICES } from '../system.ts';
 import { pause, until } from '../wait.ts';
@@ -18,30 +18,50 @@ const HELD_UP_MS = 1_000;
 const FLAPS = 5;
 const FLAP_MS = 600;
 
+type Direction = 'both' | 'to' | 'from';
+/** A way that can be interrupted; `lost` counts what did not pass. */
+type Way = { interrupt(direction: Direction): void; mend(): void; lost(): number };
+
 export const E30: Experiment = {
   id: 'E30',
   title: 'nothing passes between order and inventory: both ways, one way, flapping',
-  async run({ system, by, random, journal }) {
-    const link = system.proxies.inventory;
-    const before = { hits: link.hits(), entries: journal.entries().length };
-    const length = by(BLACKHOLE_MS);
-    link.set({ kind: 'blackhole', direction: 'both' });
-    await pause(length * BOTH_WAYS);
-    link.set({ kind: 'none' });
-    await pause(1_000);
-    // The hold is made and its answer never seen: the worst case for orphans.
-    link.set({ kind: 'blackhole', direction: 'from' });
-    await pause(length * (1 - BOTH_WAYS));
-    for (let i = 0; i < FLAPS; i += 1) {
-      link.set({ kind: 'none' });
-      await pause(random.between(FLAP_MS / 2, FLAP_MS));
-      link.set({ kind: 'blackhole', direction: random.pick(['both', 'to', 'from']) });
-      await pause(random.between(FLAP_MS / 2, FLAP_MS));
-    }
-    const late = journal.entries().slice(before.entries).filter(({ outcome, sent_at, answered_at = '' }) => outcome === 'unknown' || Date.parse(answered_at) - Date.parse(sent_at) > HELD_UP_MS).length;
-    return { count: Math.min(late, link.hits() - before.hits), what: 'calls held up or of unknown outcome' };
+  async run(context) {
+    const link = context.system.proxies.inventory;
+    return interrupted(context, { interrupt: (direction) => link.set({ kind: 'blackhole', direction }), mend: () => link.set({ kind: 'none' }), lost: () => link.hits() });
   },
 };
+
+export const E31: Experiment = {
+  id: 'E31',
+  title: 'the cable between order and inventory is pulled, then loses all answers, then flaps: packets are lost in a network namespace',
+  cable: true,
+  async run(context) {
+    const { cable } = context.system;
+    if (cable === undefined) throw new Error('there is no cable');
+    // Without its answers no request arrives for long either: there is no way of losing one direction alone.
+    return interrupted(context, { interrupt: (direction) => cable.set(direction === 'from' ? 'deaf' : 'cut'), mend: () => cable.set('whole'), lost: () => cable.lost() });
+  },
+};
+
+async function interrupted({ by, random, journal }: Context, way: Way): Promise<Proof> {
+  const before = { lost: way.lost(), entries: journal.entries().length };
+  const length = by(BLACKHOLE_MS);
+  way.interrupt('both');
+  await pause(length * BOTH_WAYS);
+  way.mend();
+  await pause(1_000);
+  // The hold is made and its answer never seen: the worst case for orphans.
+  way.interrupt('from');
+  await pause(length * (1 - BOTH_WAYS));
+  for (let i = 0; i < FLAPS; i += 1) {
+    way.mend();
+    await pause(random.between(FLAP_MS / 2, FLAP_MS));
+    way.interrupt(random.pick(['both', 'to', 'from']));
+    await pause(random.between(FLAP_MS / 2, FLAP_MS));
+  }
+  const late = journal.entries().slice(before.entries).filter(({ outcome, sent_at, answered_at = '' }) => outcome === 'unknown' || Date.parse(answered_at) - Date.parse(sent_at) > HELD_UP_MS).length;
+  return { count: Math.min(late, way.lost() - before.lost), what: 'calls held up or of unknown outcome' };
+}
 
 export const E32: Experiment = {
   id: 'E32',
