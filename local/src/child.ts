@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import path from 'node:path';
+import { MALLOC_ARENAS, heapFlags } from './heaps.ts';
 import { ROOT } from './home.ts';
 import { lastLines, openLog } from './log-files.ts';
 import { type ProcessId, identify, until } from './processes.ts';
@@ -12,31 +13,19 @@ export type ChildSpec = {
   env: Record<string, string>;
   logFile: string;
   readyUrl: string;
-  /** For a process that does more than most. */
-  heap?: Partial<Heap>;
 };
-/** Bounds of a process's JavaScript heap, in megabytes. */
-export type Heap = { young: number; old: number };
 export type Running = { exited: Promise<void> };
 
 const READY_DEADLINE_MS = 60_000; // a slow machine with everything starting at once
 const PROBE_TIMEOUT_MS = 2_000;
-/**
- * With Node's own bounds the young generations of seven processes outgrow all that the services keep, and the old ones, whose bound is a share of the
- * machine's memory, are let grow to four times what lives in them before they are swept. Under load no service is larger than a quarter of this in all.
- */
-const HEAP: Heap = { young: 8, old: 512 };
-/** One for all threads: those of the pool allocate little, and what each keeps for itself is some MB a process. */
-const MALLOC_ARENAS = '1';
 /** Seven processes read much the same code: what Node made of it the last time takes a third off every later start. */
 const COMPILE_CACHE = path.join(ROOT, 'node_modules', '.cache', 'millrace-compile');
 
 /** Resolves when it may serve; throws with the end of its log when it does not get there. */
-export async function startChild({ name, script, env, logFile, readyUrl, heap }: ChildSpec, onSpawn: (known: ProcessId) => void): Promise<Running> {
+export async function startChild({ name, script, env, logFile, readyUrl }: ChildSpec, onSpawn: (known: ProcessId) => void): Promise<Running> {
   const log = openLog(logFile);
   // A group of its own: Ctrl-C in a terminal reaches us alone, and we stop things in their order.
-  const { young, old } = { ...HEAP, ...heap };
-  const child = spawn(process.execPath, [`--max-semi-space-size=${young}`, `--max-old-space-size=${old}`, script], { cwd: ROOT, env: { NODE_COMPILE_CACHE: COMPILE_CACHE, MALLOC_ARENA_MAX: MALLOC_ARENAS, ...env }, detached: true, stdio: ['ignore', log, log] });
+  const child = spawn(process.execPath, [...heapFlags(name), script], { cwd: ROOT, env: { NODE_COMPILE_CACHE: COMPILE_CACHE, MALLOC_ARENA_MAX: MALLOC_ARENAS, ...env }, detached: true, stdio: ['ignore', log, log] });
   closeSync(log);
   const exited = new Promise<void>((resolve) => child.once('error', () => resolve()).once('exit', () => resolve()));
   const known = child.pid === undefined ? undefined : identify(child.pid);

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { composeEnvironment } from './compose-env.ts';
 import { type Plan, edgeEnvironment, sandboxEnvironment, serviceEnvironment } from './environment.ts';
+import { MALLOC_ARENAS, heapFlags } from './heaps.ts';
 import { ROOT } from './home.ts';
 import { SERVICES } from './nats-permissions.ts';
 import { natsConfig, passwordVariable } from './nats.ts';
@@ -40,6 +41,12 @@ test.each(launched)('%s gets every variable that the launcher hands to the same 
   const needed = Object.keys(env).filter((variable) => name !== 'sandbox' || variable !== 'MILLRACE_JWKS');
   expect(Object.keys(services[name]?.environment ?? {})).toEqual(expect.arrayContaining(needed));
   expect(Number(services[name]?.environment?.PORT)).toBe(Number(env.PORT));
+});
+
+test.each(launched)('%s has the heap that the launcher gives the same process', (name) => {
+  const image = readFileSync(path.join(ROOT, 'Dockerfile'), 'utf8');
+  expect(image).toContain(`MALLOC_ARENA_MAX=${MALLOC_ARENAS} NODE_OPTIONS="${heapFlags().join(' ')}"`);
+  expect(services[name]?.environment?.NODE_OPTIONS ?? heapFlags().join(' ')).toBe(heapFlags(name).join(' '));
 });
 
 test('every variable that the file asks for is in the generated .env, or has a default', async () => {

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { connect } from '@nats-io/transport-node';
 import type { Flags } from '../flags.mjs';
 import { DEFAULT_SEED, demoCatalogue } from './catalogue.ts';
-import { type Heap, type Running, startChild } from './child.ts';
+import { type Running, startChild } from './child.ts';
 import { nextCrash, planCrash } from './crash-plan.ts';
 import { prepareDatabase } from './databases.ts';
 import { type Environment, type Plan, edgeEnvironment, sandboxEnvironment, serviceEnvironment, serviceUrl, togetherEnvironment } from './environment.ts';
@@ -35,8 +35,6 @@ export type System = {
   kill(): void;
 };
 
-/** Larger young generations for those with the most calls under way; the sandbox keeps its whole ledger in memory. */
-const HEAPS: Record<string, Partial<Heap>> = { edge: { young: 16 }, order: { young: 16 }, together: { young: 32, old: 1_024 }, sandbox: { old: 4_096 } };
 const HOST = 'http://127.0.0.1';
 
 export function createSystem({ home, flags, portBase, env, say }: Options): System {
@@ -128,12 +126,11 @@ export function createSystem({ home, flags, portBase, env, say }: Options): Syst
   }
 
   async function up(name: string, script: string, processEnv: Environment, port: number): Promise<void> {
-    const heap = HEAPS[name];
     const logFile = home.file('logs', `${name}.log`);
     let crash: ReturnType<typeof nextCrash> = {};
     const startOne = async (): Promise<Running> => {
       crash = nextCrash(home, name);
-      return startChild({ name, script: path.join(ROOT, script), env: { ...processEnv, ...crash }, logFile, readyUrl: `${HOST}:${port}/readyz`, ...(heap && { heap }) }, remember(name));
+      return startChild({ name, script: path.join(ROOT, script), env: { ...processEnv, ...crash }, logFile, readyUrl: `${HOST}:${port}/readyz` }, remember(name));
     };
     await keep(name, startOne, { logFile, isPlanned: () => crash.MILLRACE_CRASH_POINT !== undefined });
   }

@@ -1,0 +1,21 @@
+// Bounds of each process's JavaScript heap. The containers repeat them (Dockerfile, docker-compose.yml): a test holds both to these.
+
+/** In megabytes. */
+type Heap = { young: number; old: number };
+
+/**
+ * With Node's own bounds the young generations of seven processes outgrow all that the services keep, and the old ones, whose bound is a share of the
+ * machine's memory, are let grow to four times what lives in them before they are swept. Under load no service is larger than a quarter of this in all.
+ */
+const HEAP: Heap = { young: 8, old: 512 };
+/** Larger young generations for those with the most calls under way; the sandbox keeps its whole ledger in memory. */
+const HEAPS: Record<string, Partial<Heap>> = { edge: { young: 16 }, order: { young: 16 }, together: { young: 32, old: 1_024 }, sandbox: { old: 4_096 } };
+
+/** One for all threads: those of the pool allocate little, and what each keeps for itself is some MB a process. */
+export const MALLOC_ARENAS = '1';
+
+/** What Node is told of the heap of a process; without a name, of most of them. */
+export function heapFlags(name = ''): string[] {
+  const { young, old } = { ...HEAP, ...HEAPS[name] };
+  return [`--max-semi-space-size=${young}`, `--max-old-space-size=${old}`];
+}
