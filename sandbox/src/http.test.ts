@@ -61,6 +61,15 @@ test('metadata may be named like anything, even like a prototype', async () => {
   expect(Object.entries((await stripe.paymentIntents.retrieve(intent.id)).metadata)).toEqual(Object.entries(metadata));
 });
 
+test('what a caller has given up is under way until it is carried out', async () => {
+  const { url } = await sandbox();
+  const underWay = async () => /^sandbox_requests_under_way (\d+)$/m.exec(await (await fetch(`${url}/metrics`)).text())?.[1];
+  await fetch(`${url}/control/faults`, { method: 'POST', body: JSON.stringify({ provider: 'stripe', effect: 'delay', delay_ms: 400 }) });
+  await expect(fetch(`${url}/v1/payment_intents/pi_none`, { headers: { authorization: `Bearer ${SECRETS.STRIPE_SECRET_KEY}` }, signal: AbortSignal.timeout(100) })).rejects.toThrow('timeout');
+  expect(await underWay()).toBe('1');
+  await expect.poll(underWay).toBe('0');
+});
+
 test('health, readiness and metrics are answered', async () => {
   const { url, stripe } = await sandbox();
   await stripe.paymentIntents.create(CARD);

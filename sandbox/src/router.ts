@@ -13,10 +13,16 @@ export function createRouter(sandbox: Sandbox): Handler {
   const stripe = createStripeApi(sandbox);
   const postmark = createPostmarkApi(sandbox);
   const twilio = createTwilioApi(sandbox);
+  let underWay = 0;
   const counted = async (provider: string, reply: Promise<Reply>): Promise<Reply> => {
-    const answer = await reply;
-    sandbox.metrics.count('sandbox_requests_total', { provider, status: answer.lost ? 'lost' : String(answer.status) });
-    return answer;
+    underWay += 1;
+    try {
+      const answer = await reply;
+      sandbox.metrics.count('sandbox_requests_total', { provider, status: answer.lost ? 'lost' : String(answer.status) });
+      return answer;
+    } finally {
+      underWay -= 1;
+    }
   };
 
   return (incoming) => {
@@ -34,7 +40,7 @@ export function createRouter(sandbox: Sandbox): Handler {
     if (path.startsWith(BANK_PATH)) return bankPage(sandbox, incoming);
     if (incoming.method !== 'GET' && incoming.method !== 'HEAD') return notFound(incoming);
     if (path.startsWith('/ledger/')) return ledger(sandbox.store, incoming);
-    return status(sandbox, path) ?? inbox(sandbox, incoming) ?? notFound(incoming);
+    return status(sandbox, path, underWay) ?? inbox(sandbox, incoming) ?? notFound(incoming);
   };
 }
 
@@ -46,7 +52,7 @@ function providerOf({ path, headers }: Incoming): 'stripe' | 'postmark' | 'twili
   return /^bearer (sk|rk)_/i.test(headers['authorization'] ?? '') ? 'stripe' : undefined;
 }
 
-function status(sandbox: Sandbox, path: string): Reply | undefined {
+function status(sandbox: Sandbox, path: string, underWay: number): Reply | undefined {
   const text = { 'content-type': 'text/plain; charset=utf-8' };
   if (path === '/healthz' || path === '/readyz') return { status: 200, headers: text, body: 'ok\n' };
   if (path !== '/metrics') return undefined;
@@ -61,6 +67,7 @@ function status(sandbox: Sandbox, path: string): Reply | undefined {
       sandbox_texts: store.texts.count(),
       sandbox_idempotency_keys: store.keyCount(),
       sandbox_webhooks_waiting: deliveries.waiting(),
+      sandbox_requests_under_way: underWay,
       process_resident_memory_bytes: process.memoryUsage.rss(),
     }),
   };

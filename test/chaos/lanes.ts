@@ -20,6 +20,9 @@ type Told = { say: (line: string) => void; ran: (result: Result) => void; sabota
 /** A sabotaged build may never settle, and is caught then. */
 const SABOTAGED_SETTLE_MS = 20_000;
 
+/** Less than the time to pay: or else an order that one run left unpaid ends in the middle of another's audit. */
+const LIFE_MS = 20 * 60_000;
+
 const isPossible = ({ disk, cable }: Experiment): boolean => (disk === undefined || mayMount()) && (cable === undefined || mayLayCable());
 const environmentOf = ({ env = {}, disk, cable }: Experiment): string => JSON.stringify({ env, disk, cable });
 
@@ -44,9 +47,9 @@ export async function inLanes({ parallel, minutes, form }: Options, jobs: readon
   for (const one of lanes) if (one.status === 'rejected') throw one.reason;
 }
 
-// One system serves until it is broken or another environment is wanted.
+// One system serves until it is broken or old, or another environment is wanted.
 async function lane(next: () => Job | undefined, form: Form, told: Told): Promise<void> {
-  let running: { system: System; environment: string; journals: Journal[] } | undefined;
+  let running: { system: System; environment: string; journals: Journal[]; end: number } | undefined;
   const letGo = async (keepHome = false): Promise<void> => {
     if (running) await stop(running.system, keepHome);
     running = undefined;
@@ -59,8 +62,8 @@ async function lane(next: () => Job | undefined, form: Form, told: Told): Promis
       }
       const { experiment, seed } = job;
       const environment = environmentOf(experiment);
-      if (running?.environment !== environment) await letGo();
-      running ??= { system: await startFor(experiment, told.say), environment, journals: [] };
+      if (running?.environment !== environment || performance.now() > running.end) await letGo();
+      running ??= { system: await startFor(experiment, told.say), environment, journals: [], end: performance.now() + LIFE_MS };
       const result = await runExperiment(running.system, experiment, running.journals, { seed, form, say: told.say });
       told.ran(result);
       if (result.error === undefined && result.violations === 0) continue;

@@ -48,8 +48,17 @@ async function movingThings(system: System): Promise<string[]> {
     ...SERVICES.map(async (service) => movingRows(system, service)),
     consumers(system).then((all) => all.filter(({ waiting }) => waiting > 0).map(({ stream, service, waiting }) => `${waiting} of ${stream} unheard by ${service}`)),
     system.control('webhooks').then(({ waiting }) => (Number(waiting) > 0 ? [`${String(waiting)} webhooks`] : [])),
+    requestsAtProviders(system).then((n) => (n > 0 ? [`${n} requests at the providers`] : [])),
   ]);
   return found.flat();
+}
+
+/** A slow provider still carries out what its caller has long given up. */
+async function requestsAtProviders({ runtime: { sandbox } }: System): Promise<number> {
+  const metrics = await (await fetch(`${sandbox}/metrics`)).text();
+  const [, underWay] = /^sandbox_requests_under_way (\d+)$/m.exec(metrics) ?? [];
+  if (underWay === undefined) throw new Error('the sandbox does not say what is under way');
+  return Number(underWay);
 }
 
 // One statement a service: many systems are looked at side by side.
