@@ -1,5 +1,5 @@
 // A disk of its own for the broker's store: one small enough to fill, or one whose last writes can be lost as in a power cut. Needs root.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -22,6 +22,8 @@ export type Disk = {
 const SMALL_MEGABYTES = 24;
 const LOSSY_MEGABYTES = 128;
 const UNMOUNT_LIMIT_MS = 10_000;
+/** Each takes a fraction of a second; the kernel writes back every few. */
+const MOST_COPIES = 20;
 
 export const mayMount = (): boolean => process.platform === 'linux' && process.getuid?.() === 0;
 
@@ -48,7 +50,12 @@ export function mountDisk(kind: DiskKind, folder: string): Disk {
     free: () => rmSync(filler, { force: true }),
     snapshot() {
       writeFileSync(canary, 'written, and not on the disk yet');
-      copyFileSync(image, kept);
+      // A copy that the kernel wrote into while it was made is of no one moment: no power cut leaves such a file system.
+      for (let copies = 1; ; copies += 1) {
+        copyFileSync(image, kept);
+        if (spawnSync('cmp', ['--silent', image, kept]).status === 0) break;
+        if (copies === MOST_COPIES) throw new Error(`the disk was written to during each of ${copies} copies`);
+      }
     },
     async restore() {
       const before = fingerprints(folder);

@@ -4,18 +4,18 @@ import { SERVICES, type Service, type System } from './system.ts';
 import { pause } from './wait.ts';
 
 const POLL_MS = 300;
-/** A mail that is due later than this is a reminder, not work in hand. */
+/** What falls due sooner would move in the middle of an audit: an unpaid order whose time is short ends, a message is sent. Later it is a reminder, not work in hand. */
 const SOON = "now() + interval '90 seconds'";
 
 /** What may be moving in a service's database: rows with the id that tells most. */
 const MOVING: Record<Service, Record<string, string>> = {
   order: {
-    'unpaid orders': `SELECT order_id AS id FROM orders WHERE state = 'PENDING_PAYMENT' AND (payment_state NOT IN ('FAILED', 'ACTION_REQUIRED') AND payment_method <> '' OR due_time < now())`,
+    'unpaid orders': `SELECT order_id AS id FROM orders WHERE state = 'PENDING_PAYMENT' AND (payment_state NOT IN ('FAILED', 'ACTION_REQUIRED') AND payment_method <> '' OR due_time < ${SOON})`,
     'open refunds': "SELECT order_id AS id FROM orders WHERE refund_pending > 0 OR payment_state = 'REFUND_PENDING'",
     'orders confirmed without a sale': "SELECT order_id AS id FROM orders WHERE state = 'CONFIRMED' AND NOT stock_committed",
   },
   product: {},
-  inventory: { 'holds past their end': "SELECT order_id AS id FROM reservation WHERE state = 'HELD' AND hold_until < now()" },
+  inventory: { 'holds near their end': `SELECT order_id AS id FROM reservation WHERE state = 'HELD' AND hold_until < ${SOON}` },
   payment: { 'payments under way': "SELECT order_id AS id FROM payment WHERE asking AND next_attempt_time IS NOT NULL AND state NOT IN ('FAILED', 'REQUIRES_ACTION') OR refund_pending > 0" },
   notification: { 'unsent messages': `SELECT notification_id AS id FROM notification WHERE state = 'pending' AND due_time < ${SOON}` },
 };
