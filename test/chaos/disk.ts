@@ -29,18 +29,18 @@ export const mayMount = (): boolean => process.platform === 'linux' && process.g
 
 /** `folder` is made, and mounted on; files of the disk's own lie beside it, named after it. */
 export function mountDisk(kind: DiskKind, folder: string): Disk {
-  const image = `${folder}.image`;
-  const kept = `${folder}.kept`;
+  // Which one is mounted: after a power cut they change places.
+  let [mounted, kept] = [`${folder}.image`, `${folder}.kept`];
   const filler = path.join(folder, 'filler');
   const canary = path.join(folder, 'canary');
   if (!mayMount()) throw new Error('only root on Linux can give the broker a disk of its own');
   mkdirSync(folder, { recursive: true });
   if (kind === 'small') execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${SMALL_MEGABYTES}m`, 'tmpfs', folder]);
   else {
-    writeFileSync(image, '');
-    truncateSync(image, LOSSY_MEGABYTES * 1024 ** 2);
-    execFileSync('mkfs.ext4', ['-q', '-F', image]);
-    mountImage(image);
+    writeFileSync(mounted, '');
+    truncateSync(mounted, LOSSY_MEGABYTES * 1024 ** 2);
+    execFileSync('mkfs.ext4', ['-q', '-F', mounted]);
+    mountImage(mounted);
   }
   return {
     fill() {
@@ -52,15 +52,16 @@ export function mountDisk(kind: DiskKind, folder: string): Disk {
       writeFileSync(canary, 'written, and not on the disk yet');
       // A copy that the kernel wrote into while it was made is of no one moment: no power cut leaves such a file system.
       for (let copies = 1; ; copies += 1) {
-        copyFileSync(image, kept);
-        if (spawnSync('cmp', ['--silent', image, kept]).status === 0) break;
+        copyFileSync(mounted, kept);
+        if (spawnSync('cmp', ['--silent', mounted, kept]).status === 0) break;
         if (copies === MOST_COPIES) throw new Error(`the disk was written to during each of ${copies} copies`);
       }
     },
     async restore() {
       const before = fingerprints(folder);
       await unmount();
-      mountImage(kept);
+      [mounted, kept] = [kept, mounted];
+      mountImage(mounted);
       const after = fingerprints(folder);
       return [...before].flatMap(([file, print]) => (after.get(file) === print ? [] : [file]));
     },

@@ -33,11 +33,13 @@ const ORDER_PLACED = 'millrace.order.v1.OrderPlaced';
 const ORDER_CANCELLED = 'millrace.order.v1.OrderCancelled';
 
 const NO_UUID = 'no-uuid';
-/** What the audit takes such an id for. */
+/** What the audit takes such an id for; of several it says that they are one. */
 const SEEN_AS = '00000000-0000-0000-0000-000000000000';
 
 /** Ids of what this process has published in others' names. */
-const FORGED = new Set<string>();
+const FORGED: string[] = [];
+/** The audit names an event that is in no outbox by the end of its id. */
+const END_OF_ID = 19;
 
 type Strange = { subject: string; body: string; type: string; id?: string; version?: number };
 
@@ -49,7 +51,7 @@ async function publish(system: System, as: 'order' | 'payment', events: Strange[
     const js = jetstream(connection);
     const ids: string[] = [];
     for (const { subject, body, type, id = randomUUID(), version = 1 } of events) {
-      FORGED.add(id === NO_UUID ? SEEN_AS : id);
+      FORGED.push(id === NO_UUID ? SEEN_AS : id);
       ids.push(id);
       const h = headers();
       for (const [name, value] of Object.entries({ 'Nats-Msg-Id': randomUUID(), 'ce-specversion': '1.0', 'ce-id': id, 'ce-type': type, 'ce-source': `/millrace/${as}`, 'ce-subject': subject, 'ce-time': new Date().toISOString(), 'content-type': 'application/json', 'millrace-version': String(version) })) h.set(name, value);
@@ -63,8 +65,10 @@ async function publish(system: System, as: 'order' | 'payment', events: Strange[
 
 // The audit rightly finds that nobody's outbox knows these events. It names the first, and each must be one of them.
 function withoutForged(row: AuditRow): AuditRow {
-  const isForged = ({ what, problem }: { what: string; problem: string }): boolean => problem.includes('was never said by') && [...FORGED].some((id) => what.includes(id.slice(0, 18)));
-  return row.invariant === 'I10' && row.violations <= FORGED.size && row.first.every(isForged) ? { ...row, violations: 0, first: [] } : row;
+  const isForged = ({ what, problem }: AuditRow['first'][number]): boolean =>
+    what === `event ${NO_UUID}` || (problem.includes('was never said by') && FORGED.some((id) => what.endsWith(id.slice(END_OF_ID))));
+  const most = FORGED.length + FORGED.filter((id) => id === SEEN_AS).length;
+  return row.invariant === 'I10' && row.violations <= most && row.first.every(isForged) ? { ...row, violations: 0, first: [] } : row;
 }
 
 async function openDeadLetters(system: System): Promise<number> {
