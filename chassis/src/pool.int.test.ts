@@ -40,7 +40,7 @@ test('who has left does not get the connection that somebody else waits for', as
   await pool.end();
 });
 
-test('a server that goes away with the words that make a connection ready is the borrower\'s error and nobody else\'s', async () => {
+test("a server that goes away with the words that make a connection ready fails its borrower's query, and nothing else", async () => {
   const message = (type: string, body: Buffer) => Buffer.concat([Buffer.from(type), Buffer.from(Uint32Array.of(body.length + 4).buffer).swap32(), body]);
   const [authenticated, ready] = [message('R', Buffer.alloc(4)), message('Z', Buffer.from('I'))];
   const lastWords = message('E', Buffer.from('SFATAL\0C57P01\0Mterminating connection due to unexpected postmaster exit\0\0'));

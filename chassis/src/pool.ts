@@ -18,7 +18,7 @@ export class Pool extends pg.Pool {
     super({ ...options, connectionTimeoutMillis: CONNECT_MS });
     this.waitMs = waitMs;
     // A server's last words may come in the packet that makes the connection ready: before its borrower, who is told a tick later, can listen.
-    // Whoever has a statement under way hears of it there, and nobody gets a connection that is lost twice.
+    // Whoever then asks the connection something is told, and it does not come back into the pool; without a listener it would end the process.
     this.on('connect', (client) => void client.on('error', () => {}));
   }
 
