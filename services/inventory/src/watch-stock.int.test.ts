@@ -19,3 +19,10 @@ it('a stream on which nothing changes shows that it lives, and ends with its sig
   end.abort();
   expect(await stream.next()).toEqual({ done: true, value: undefined });
 });
+
+it('who watches what has no level yet is told at once that he watches', async () => {
+  await using inventory = await openInventory();
+  const stream = createWatchStock(inventory.db, inventory.changes)(['nothing'], new AbortController().signal);
+  expect(await stream.next()).toEqual({ done: false, value: undefined });
+  await stream.return(undefined);
+});

@@ -13,7 +13,7 @@ const HEARTBEAT_MS = 15_000;
 const MAX_WATCHES = 1_000;
 const RETRY_AFTER_MS = 5_000;
 
-/** Levels now and whenever they change; undefined is a heartbeat. */
+/** Levels now and whenever they change; undefined is a heartbeat, and the first thing told when there is no level yet. */
 export type WatchStock = (skus: string[], signal: AbortSignal) => AsyncGenerator<Stock | undefined>;
 
 export function createWatchStock(db: Database, changes: Changes, heartbeatMs = HEARTBEAT_MS): WatchStock {
@@ -30,7 +30,7 @@ export function createWatchStock(db: Database, changes: Changes, heartbeatMs = H
 
   async function* follow(skus: string[], signal: AbortSignal): AsyncGenerator<Stock | undefined> {
     const told = new Map<string, number>();
-    let toldAt = performance.now();
+    let toldAt = Number.NEGATIVE_INFINITY;
     while (!signal.aborted) {
       // Listens before it reads, so that nothing falls between the two.
       const change = changes.wait(skus, { signal, timeoutMs: Math.min(LOOK_MS, heartbeatMs) });

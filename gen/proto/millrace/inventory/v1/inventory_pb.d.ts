@@ -1136,7 +1136,7 @@ export declare const InventoryService: GenService<{
     output: typeof ListMovementsResponseSchema;
   },
   /**
-   * Says each level now, and again whenever it changes.
+   * Says each level now, and again whenever it changes; when there is none yet, at once that it watches.
    *
    * @generated from rpc millrace.inventory.v1.InventoryService.WatchStock
    */
