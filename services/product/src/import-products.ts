@@ -53,7 +53,8 @@ async function importBatch(db: Database, rows: ImportRow[]): Promise<Outcome[]> 
 }
 
 async function storeBatch(tx: Tx, rows: ImportRow[]): Promise<Outcome[]> {
-  const known = await store.lock(tx, rows.map((row) => row.sku));
+  // Of a refused row even the sku may be what no database takes.
+  const known = await store.lock(tx, rows.flatMap((row) => ('refusal' in row ? [] : [row.sku])));
   const now = await store.clock(tx);
   const { products, events, outcomes } = decideBatch(known, rows, now);
   const fresh = products.filter(({ sku }) => !known.has(sku));

@@ -179,13 +179,14 @@ describe('importing', () => {
     const all = Array.from({ length: 450 }, (_, i) => row(i));
     expect(await client.importProducts(rows(all))).toMatchObject({ created: 450, updated: 0, unchanged: 0, failed: 0 });
     await client.deleteProduct({ sku: 'p9' });
-    const again = [...all.slice(0, 9), row(9), row(10, 'other'), { product: { sku: 'bad sku', name: 'x', price } }, { product: { sku: 'free', name: '', price } }, row(450)];
+    const again = [...all.slice(0, 9), row(9), row(10, 'other'), { product: { sku: 'bad sku', name: 'x', price } }, { product: { sku: 'free', name: '', price } }, { product: { sku: 'a\u0000b', name: 'x', price } }, row(450)];
     const summary = await client.importProducts(rows(again));
-    expect(summary).toMatchObject({ created: 1, updated: 1, unchanged: 9, failed: 3 });
+    expect(summary).toMatchObject({ created: 1, updated: 1, unchanged: 9, failed: 4 });
     expect(summary.failures).toMatchObject([
       { position: 10, sku: 'p9', message: 'product p9 is archived' },
       { position: 12, sku: 'bad sku', message: expect.stringContaining('sku') },
       { position: 13, sku: 'free', message: 'name must be set' },
+      { position: 14, sku: 'a\u0000b', message: expect.stringContaining('sku') },
     ]);
     expect((await said()).filter((line) => line.startsWith('products.created'))).toHaveLength(451);
   });
