@@ -18,7 +18,7 @@ export { on, type Heard, type Reaction } from './inbox.ts';
 const BATCH = 500;
 /** Messages asked for at a time; the consumer's max_ack_pending bounds what lies here unacknowledged. */
 const PULL = 1_000;
-/** Tries before an event is a dead letter: with growing pauses about a minute. */
+/** Tries before an event is a dead letter: with growing pauses, which the broker ends up to an ack_wait late, one to three minutes. */
 const MAX_FAILURES = 8;
 /** Longest pause between two tries of one event. */
 const MAX_PAUSE_MS = 15_000;

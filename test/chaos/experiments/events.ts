@@ -18,9 +18,9 @@ import { SERVICES, type System } from '../system.ts';
 import { pause, until } from '../wait.ts';
 
 const POISON: Lengths = { brief: 4, short: 6, full: 30 };
-/** Whole, and nothing that payment could open an account for: tried for a minute before it is buried, so not in the brief form. */
+/** Whole, and nothing that payment could open an account for: tried for minutes before it is buried, so not in the brief form. */
 const IMPOSSIBLE: Lengths = { brief: 0, short: 2, full: 10 };
-const BURIED_LIMIT_MS = 120_000;
+const BURIED_LIMIT_MS = 240_000;
 const OLD_NEWS: Lengths = { brief: 20, short: 40, full: 100 };
 const OLD_NEWS_LIMIT_MS = 60_000;
 const TWIN_KILLS: Lengths = { brief: 1, short: 2, full: 8 };
