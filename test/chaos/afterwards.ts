@@ -4,6 +4,7 @@ import { clientsAt } from './clients.ts';
 import { query } from './databases.ts';
 import type { Journal } from './journal.ts';
 import { send } from './load.ts';
+import { metricAt } from './metrics.ts';
 import type { System } from './system.ts';
 import { until } from './wait.ts';
 
@@ -27,8 +28,7 @@ export async function repeatAnswers({ system, journal, random }: Context): Promi
 export async function uncaughtErrors(system: System): Promise<Broken[]> {
   const { services, edge } = system.runtime;
   const broken = await Promise.all(Object.entries({ ...services, edge }).map(async ([name, url]) => {
-    const metrics = await (await fetch(`${url}/metrics`)).text();
-    const uncaught = Number(/^millrace_uncaught_errors(?:\{[^}]*\})? (\d+)/m.exec(metrics)?.[1] ?? 0);
+    const uncaught = (await metricAt(url, 'millrace_uncaught_errors')) ?? 0;
     return uncaught === 0 ? [] : [{ invariant: 'I15', what: name, problem: `${uncaught} uncaught errors` }];
   }));
   return broken.flat();

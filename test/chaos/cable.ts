@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { readFileSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import path from 'node:path';
-import { joined } from './joined.ts';
+import { pipeline } from 'node:stream';
 import { until } from './wait.ts';
 
 /** `cut`: nothing passes. `deaf`: what is sent arrives, and no answer comes back, not even that it has arrived. */
@@ -34,7 +34,7 @@ export const mayLayCable = (): boolean => process.platform === 'linux' && proces
 /** `folder`: where the socket between the two ends lies. */
 export async function layCable(upstreamPort: number, folder: string): Promise<Cable> {
   const socket = path.join(folder, 'cable.sock');
-  const server = createServer((far) => joined(far, connect(upstreamPort, '127.0.0.1')));
+  const server = createServer((far) => pipeline(far, connect({ port: upstreamPort, host: '127.0.0.1', noDelay: true }), far, () => {}));
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(socket, resolve));
   const far = spawn('unshare', ['--net', process.execPath, path.join(import.meta.dirname, 'far-end.ts'), socket, String(PORT)], { stdio: ['pipe', 'pipe', 'inherit'] });
   try {

@@ -11,7 +11,7 @@ import type { Options } from './options.ts';
 import { line, type SabotageResult } from './report.ts';
 import { runExperiment, type Result } from './run.ts';
 import { sabotagedCopy, type Sabotage } from './sabotages.ts';
-import type { System } from './system.ts';
+import type { System, SystemOptions } from './system.ts';
 import { start, stop } from './systems.ts';
 
 type Job = { experiment: Experiment; seed: string } | { sabotage: Sabotage; seed: string };
@@ -24,7 +24,9 @@ const SABOTAGED_SETTLE_MS = 20_000;
 const LIFE_MS = 20 * 60_000;
 
 const isPossible = ({ disk, cable }: Experiment): boolean => (disk === undefined || mayMount()) && (cable === undefined || mayLayCable());
-const environmentOf = ({ env = {}, disk, cable }: Experiment): string => JSON.stringify({ env, disk, cable });
+/** The system that it wants. */
+const wishesOf = ({ env = {}, disk, cable }: Experiment): SystemOptions => ({ env, ...(disk && { disk }), ...(cable && { cable }) });
+const environmentOf = (experiment: Experiment): string => JSON.stringify(wishesOf(experiment));
 
 /** What the earlier results don't hold yet. Seeds in the outer loop: a run cut short has seen every experiment. Experiments with the same environment follow each other. */
 export function jobsOf({ sabotages, experiments, seeds, form }: Options, earlier: Results, say: (line: string) => void): Job[] {
@@ -76,8 +78,8 @@ async function lane(next: () => Job | undefined, form: Form, told: Told): Promis
   }
 }
 
-async function startFor({ env = {}, disk, cable }: Experiment, say: (line: string) => void, root?: string): Promise<System> {
-  return start({ env, ...(disk && { disk }), ...(cable && { cable }), ...(root !== undefined && { root }) }, say);
+async function startFor(experiment: Experiment, say: (line: string) => void, root?: string): Promise<System> {
+  return start({ ...wishesOf(experiment), ...(root !== undefined && { root }) }, say);
 }
 
 // Never in the full form: a check that needs minutes to see such a thing is none.

@@ -1,5 +1,6 @@
 // Quiescence: nothing waits to be said, heard, paid, refunded or mailed. Says what is still moving when it does not come.
 import { consumers, query } from './databases.ts';
+import { metricAt } from './metrics.ts';
 import { SERVICES, type Service, type System } from './system.ts';
 import { pause } from './wait.ts';
 
@@ -55,10 +56,9 @@ async function movingThings(system: System): Promise<string[]> {
 
 /** A slow provider still carries out what its caller has long given up. */
 async function requestsAtProviders({ runtime: { sandbox } }: System): Promise<number> {
-  const metrics = await (await fetch(`${sandbox}/metrics`)).text();
-  const [, underWay] = /^sandbox_requests_under_way (\d+)$/m.exec(metrics) ?? [];
+  const underWay = await metricAt(sandbox, 'sandbox_requests_under_way');
   if (underWay === undefined) throw new Error('the sandbox does not say what is under way');
-  return Number(underWay);
+  return underWay;
 }
 
 // One statement a service: many systems are looked at side by side.

@@ -138,7 +138,7 @@ describe('webhooks', () => {
     await world.control('webhooks', { mode: 'reorder', delay_ms: 300 });
     const orders = await place(20, 'r');
     await world.say(...orders.map(cancelled));
-    await until('all to settle', async () => (await world.db.query<{ n: bigint }>(sql`SELECT count(*) AS n FROM payment WHERE order_id = ANY(${orders}) AND next_attempt_time IS NULL AND captured = refunded`))[0]?.n === 20n);
+    await until('all to settle', async () => (await count(orders, sql`next_attempt_time IS NULL AND captured = refunded`)) === 20);
     const ledger = await world.ledger();
     for (const id of orders) {
       const sum = (type: string) => ledger.filter((row) => row.order_id === id && row.type === type).length;

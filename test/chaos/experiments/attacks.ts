@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import type { Broken, Context, Experiment } from '../experiment.ts';
 import type { Lengths } from '../form.ts';
+import { metricAt } from '../metrics.ts';
 import { pause, until } from '../wait.ts';
 
 const PLACE = '/millrace.order.v1.OrderService/PlaceOrder';
@@ -51,8 +52,7 @@ async function underAttack(context: Context, what: string, attack: (tell: (probl
   const count = await attack((problem) => problems.push(broken(problem)));
   for (const [name, pid] of Object.entries(pids)) if (context.system.pid(name) !== pid) problems.push(broken(`${name} died`));
   for (const url of [context.system.runtime.edge, context.system.runtime.services.order]) {
-    const metrics = await (await fetch(`${url}/metrics`)).text();
-    const rss = Number(/^process_resident_memory_bytes(?:\{[^}]*\})? (\S+)/m.exec(metrics)?.[1] ?? 0);
+    const rss = (await metricAt(url, 'process_resident_memory_bytes')) ?? 0;
     if (rss > MAX_RSS_BYTES) problems.push(broken(`${url} holds ${(rss / 1024 ** 2).toFixed(0)} MiB`));
   }
   return { count, what };
