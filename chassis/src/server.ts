@@ -6,6 +6,7 @@ import { compressionGzip, universalResponseToNodeResponse } from '@connectrpc/co
 import { Health } from '@millrace/gen/grpc/health/v1/health_pb.js';
 import { type Access, createAccess } from './access.ts';
 import { type Verifier, setCaller } from './auth.ts';
+import { serveBundle } from './bundle.ts';
 import { createCalls } from './calls.ts';
 import { DEADLINES, type Deadlines, capTimeout, deadlines, limitOf } from './deadline.ts';
 import { refuse, toConnectError } from './errors.ts';
@@ -82,7 +83,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     // Without this connect-es throws outside any interceptor, and the process ends.
     if (!hasHost(request)) return writeText(response, 400, 'the Host header (:authority in HTTP/2) is missing or wrong\n');
     const path = request.url?.split('?', 1)[0] ?? '';
-    if (unary.serve(path, request, response)) return;
+    if (unary.serve(path, request, response) || serveBundle(unary.carryOut, path, request, response)) return;
     const rpc = rpcs.get(path);
     if (rpc) return serveRpc(rpc, request, response, limits, log);
     if (serveHttp(path, request, response)) return;

@@ -1,5 +1,6 @@
 // Connect's unary calls in binary over HTTP/2: how back ends call, and how our own services call each other. There the protocol is a POST
 // and its answer, and they are served right here; connect-es takes every other shape. Through it an empty call costs twice as much.
+import type { IncomingHttpHeaders } from 'node:http';
 import { type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream, constants } from 'node:http2';
 import { type DescMethodUnary, type Message, create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { Code, ConnectError, type ConnectRouter, type HandlerContext, type MethodImpl, createContextValues } from '@connectrpc/connect';
@@ -21,6 +22,20 @@ export type UnaryOptions = {
   limitMs: number;
   /** Breaks off what is still going on, with its reason. */
   aborting: AbortSignal;
+};
+
+/** A call, however it came. */
+export type Asked = {
+  requestId: string | undefined;
+  authorization: string | undefined;
+  /** Milliseconds that the caller gives it, in digits. */
+  timeout: string | undefined;
+  url: string;
+  headers: () => Headers;
+  /** Undefined when the caller broke it off. */
+  body: () => Promise<Uint8Array | undefined>;
+  /** Not called after the caller has gone. */
+  answer: (status: number, contentType: string, body: Uint8Array, more: Headers | undefined) => void;
 };
 
 type Unary = { method: DescMethodUnary; implementation: MethodImpl<DescMethodUnary> };
@@ -58,37 +73,50 @@ export function createUnary({ calls, access, maxBytes, limitMs, aborting }: Unar
     serve(path: string, request: NodeRequest, response: NodeResponse): boolean {
       const unary = served.get(path);
       if (unary === undefined || !isUsual(request)) return false;
-      void serve(unary, request, response as Http2ServerResponse);
+      serveStream(unary, request, response as Http2ServerResponse);
       return true;
+    },
+
+    /** Carries out a call that came in any other way. Answers how to say that its caller has gone; undefined when there is no such path. */
+    carryOut: (path: string, asked: Asked): (() => void) | undefined => {
+      const unary = served.get(path);
+      return unary && carryOut(unary, asked);
     },
   };
 
-  async function serve({ method, implementation }: Unary, request: Http2ServerRequest, response: Http2ServerResponse): Promise<void> {
+  function serveStream(unary: Unary, request: Http2ServerRequest, response: Http2ServerResponse): void {
     const { stream, headers } = request;
-    const call = calls.begin(method, headers['x-request-id'] as string | undefined);
-    const asked = headers['connect-timeout-ms'];
-    const context = createContext(method, request, Math.min(limitMs, asked === undefined ? Infinity : Number(asked)));
+    const gone = carryOut(unary, {
+      requestId: headers['x-request-id'] as string | undefined,
+      authorization: headers.authorization,
+      timeout: headers['connect-timeout-ms'] as string | undefined,
+      url: `http://${request.authority}${request.url}`,
+      headers: () => headersOf(request),
+      body: () => bodyOf(stream, maxBytes),
+      answer: (...what) => answer(response, stream, ...what),
+    });
+    stream.once('close', gone);
+  }
+
+  function carryOut({ method, implementation }: Unary, asked: Asked): () => void {
+    const call = calls.begin(method, asked.requestId);
+    const context = createContext(method, asked, Math.min(limitMs, asked.timeout === undefined ? Infinity : Number(asked.timeout)));
+    const end = (reason: Error) => {
+      clearTimeout(timer);
+      flying.delete(fail);
+      context.end(reason);
+    };
     const fail = (failure: unknown) => {
       if (context.isOver()) return;
       const error = calls.settle(call, failure ?? new Error('something threw undefined')) ?? new ConnectError('internal error', Code.Internal);
-      context.end(error);
-      answer(response, stream, codeToHttpStatus(error.code), JSON_TYPE, errorToJsonBytes(error, undefined), context.responseHeaders());
+      end(error);
+      asked.answer(codeToHttpStatus(error.code), JSON_TYPE, errorToJsonBytes(error, undefined), context.responseHeaders());
     };
-    const timer = setTimeout(() => fail(refuse('DEADLINE_EXCEEDED', 'the deadline passed; the outcome is unknown')), context.limitMs);
-    stream.once('close', () => {
-      clearTimeout(timer);
-      flying.delete(fail);
-      if (context.isOver()) return;
-      const gone = new ConnectError('the caller has gone away', Code.Canceled);
-      calls.settle(call, gone);
-      context.end(gone);
-    });
-    flying.add(fail);
-    try {
+    const carry = async (): Promise<void> => {
       // Before a byte of the body is read.
-      const caller = await access(method, headers.authorization ?? null);
+      const caller = await access(method, asked.authorization ?? null);
       if (caller) setCaller(context, caller);
-      const body = await bodyOf(stream, maxBytes);
+      const body = await asked.body();
       if (body === undefined || context.isOver()) return;
       call.entered = true;
       const message = decoded(method, body);
@@ -97,24 +125,34 @@ export function createUnary({ calls, access, maxBytes, limitMs, aborting }: Unar
       if (context.isOver()) return;
       const bytes = toBinary(method.output, output);
       calls.settle(call);
-      context.end(ENDED);
-      answer(response, stream, 200, PROTO, bytes, context.responseHeaders());
-    } catch (error) {
-      fail(error);
-    }
+      end(ENDED);
+      asked.answer(200, PROTO, bytes, context.responseHeaders());
+    };
+    const timer = setTimeout(() => fail(refuse('DEADLINE_EXCEEDED', 'the deadline passed; the outcome is unknown')), context.limitMs);
+    flying.add(fail);
+    carry().catch(fail);
+    return () => {
+      if (context.isOver()) return;
+      const gone = new ConnectError('the caller has gone away', Code.Canceled);
+      calls.settle(call, gone);
+      end(gone);
+    };
   }
 }
 
 function isUsual(request: NodeRequest): request is Http2ServerRequest {
-  if (!('stream' in request)) return false;
-  const { headers } = request;
+  return 'stream' in request && request.method === 'POST' && isUsualCall(request.headers);
+}
+
+/** Whether a POST is a unary call of Connect's binary protocol, of the shape that nearly all have: as it is served here, and in bundles. */
+export function isUsualCall(headers: IncomingHttpHeaders): boolean {
   const timeout = headers['connect-timeout-ms'];
-  return request.method === 'POST' && headers['content-type'] === PROTO && headers['content-encoding'] === undefined
+  return headers['content-type'] === PROTO && headers['content-encoding'] === undefined
     && (headers['connect-protocol-version'] ?? '1') === '1' && (timeout === undefined || (typeof timeout === 'string' && /^[1-9]\d{0,8}$/.test(timeout)));
 }
 
 /** Undefined when the caller broke it off: in HTTP/2 that looks like an end, and half a message may well decode as another one. */
-async function bodyOf(stream: ServerHttp2Stream, maxBytes: number): Promise<Buffer | undefined> {
+export async function bodyOf(stream: ServerHttp2Stream, maxBytes: number): Promise<Buffer | undefined> {
   // An empty message may come with the headers, and its end be over before anybody listens.
   if (stream.endAfterHeaders || stream.readableEnded) return stream.aborted ? undefined : Buffer.alloc(0);
   return new Promise((resolve, reject) => {
@@ -130,7 +168,7 @@ async function bodyOf(stream: ServerHttp2Stream, maxBytes: number): Promise<Buff
   });
 }
 
-function decoded(method: DescMethodUnary, body: Buffer): Message {
+function decoded(method: DescMethodUnary, body: Uint8Array): Message {
   try {
     return fromBinary(method.input, body);
   } catch (cause) {
@@ -155,15 +193,14 @@ function answer(response: Http2ServerResponse, stream: ServerHttp2Stream, status
 type Context = HandlerContext & { limitMs: number; isOver(): boolean; end(reason: Error): void; responseHeaders(): Headers | undefined };
 
 /** What few handlers ask for is made when they do. */
-function createContext(method: DescMethodUnary, request: Http2ServerRequest, limitMs: number): Context {
+function createContext(method: DescMethodUnary, { url, headers }: Asked, limitMs: number): Context {
   const startedAt = performance.now();
   let [over, reason, controller]: [boolean, Error | undefined, AbortController | undefined] = [false, undefined, undefined];
   let requestHeader: Headers | undefined;
   let responseHeader: Headers | undefined;
   let trailer: Headers | undefined;
   return {
-    method, service: method.parent, requestMethod: 'POST', protocolName: 'connect', limitMs,
-    url: `http://${request.authority}${request.url}`,
+    method, service: method.parent, requestMethod: 'POST', protocolName: 'connect', limitMs, url,
     values: createContextValues(),
     timeoutMs: () => limitMs - (performance.now() - startedAt),
     get signal() {
@@ -172,7 +209,7 @@ function createContext(method: DescMethodUnary, request: Http2ServerRequest, lim
       return controller.signal;
     },
     get requestHeader() {
-      return (requestHeader ??= headersOf(request));
+      return (requestHeader ??= headers());
     },
     get responseHeader() {
       return (responseHeader ??= new Headers());

@@ -1,25 +1,30 @@
 // The five services as the edge sees them: the way there, the places for calls, and whether they may serve.
 import type { ClientHttp2Stream } from 'node:http2';
 import type { Log } from '@millrace/chassis/log';
+import { type Bundler, createBundler } from './bundler.ts';
 import { MAX_CALLS, MAX_STREAMS, type Places, createPlaces } from './places.ts';
 import { SERVICE_NAMES, type ServiceName } from './routes.ts';
 import { type Upstream, createUpstream } from './upstream.ts';
 
 /** Streams have a session of their own: a service takes a thousand at once on each, and watchers stay for an hour. */
-export type Neighbour = { name: ServiceName; forCalls: Upstream; forStreams: Upstream; calls: Places; streams: Places };
+export type Neighbour = { name: ServiceName; forCalls: Upstream; forStreams: Upstream; bundle: Bundler; calls: Places; streams: Places };
 export type Neighbours = Record<ServiceName, Neighbour>;
 
 /** A service that doesn't say within this that it is ready isn't. */
 const READY_MS = 1_000;
 
 export function createNeighbours(urls: Record<ServiceName, string>, log: Log): Neighbours {
-  const neighbour = (name: ServiceName): Neighbour => ({
-    name,
-    forCalls: createUpstream({ name, url: urls[name], log }),
-    forStreams: createUpstream({ name, url: urls[name], log }),
-    calls: createPlaces(MAX_CALLS),
-    streams: createPlaces(MAX_STREAMS),
-  });
+  const neighbour = (name: ServiceName): Neighbour => {
+    const forCalls = createUpstream({ name, url: urls[name], log });
+    return {
+      name,
+      forCalls,
+      forStreams: createUpstream({ name, url: urls[name], log }),
+      bundle: createBundler(forCalls),
+      calls: createPlaces(MAX_CALLS),
+      streams: createPlaces(MAX_STREAMS),
+    };
+  };
   return Object.fromEntries(SERVICE_NAMES.map((name) => [name, neighbour(name)])) as Neighbours;
 }
 

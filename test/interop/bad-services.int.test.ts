@@ -3,10 +3,13 @@ import http2 from 'node:http2';
 import net, { type AddressInfo } from 'node:net';
 import { Code, ConnectError, createClient } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
-import { toBinary, create } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { sizeDelimitedEncode } from '@bufbuild/protobuf/wire';
+import { BUNDLE_PATH } from '@millrace/chassis/bundle';
 import { errorInfo } from '@millrace/chassis/errors';
+import { AnswerBundleSchema, CallBundleSchema } from '@millrace/gen/millrace/ops/v1/bundle_pb.js';
 import { GetOrderResponseSchema, OrderService, WatchOrderResponseSchema } from '@millrace/gen/millrace/order/v1/order_pb.js';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startEdge } from '../../edge/src/main.ts';
 import { testKeys } from '../support/tokens.ts';
 import { framed, request } from './wire.ts';
@@ -14,6 +17,8 @@ import { framed, request } from './wire.ts';
 type OnStream = (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) => void;
 
 let behave: OnStream;
+/** The same for calls that travel together. */
+let behaveBundled: OnStream;
 let sockets: Set<net.Socket>;
 let service: http2.Http2Server;
 let edge: Awaited<ReturnType<typeof startEdge>>;
@@ -27,6 +32,7 @@ beforeAll(async () => {
   service.on('stream', (stream, sent) => {
     stream.on('error', () => {});
     if (sent[':path'] === '/readyz') stream.respond({ ':status': 200 }, { endStream: true });
+    else if (sent[':path'] === BUNDLE_PATH) behaveBundled(stream, sent);
     else behave(stream, sent);
   });
   const url = `http://127.0.0.1:${await listen(service)}`;
@@ -42,7 +48,10 @@ afterAll(async () => {
   for (const socket of sockets) socket.destroy();
   service.close();
 });
-afterEach(() => { behave = (stream) => stream.close(http2.constants.NGHTTP2_REFUSED_STREAM); });
+beforeEach(() => {
+  behave = (stream) => stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
+  behaveBundled = (stream) => stream.respond({ ':status': 404 }, { endStream: true });
+});
 
 const transports = {
   Connect: () => createConnectTransport({ baseUrl: edge.url, httpVersion: '2' }),
@@ -115,6 +124,78 @@ describe.each(Object.entries(transports))('%s', (_, make) => {
     const client = createClient(OrderService, make());
     const orders = await Promise.all(Array.from({ length: 20 }, () => client.getOrder({ orderId: 'ord_1' }, { headers })));
     expect(orders.map(({ order }) => order?.orderId)).toEqual(Array.from({ length: 20 }, () => 'ord_1'));
+  });
+});
+
+describe('calls that travel together', () => {
+  const CALLS = 20;
+  const BUNDLED = 'ord_bundled';
+  const callAll = (heard = () => {}) => {
+    const client = createClient(OrderService, transports.Connect());
+    return Promise.all(Array.from({ length: CALLS }, async () => {
+      try {
+        const { order } = await client.getOrder({ orderId: 'ord_1' }, { headers });
+        if (order?.orderId === BUNDLED) heard();
+        return 'answered';
+      } catch (error) {
+        return errorInfo(error)?.reason;
+      }
+    }));
+  };
+  /** Reads the bundle, and answers the calls that are named as it should. */
+  const answerSome = async (stream: http2.ServerHttp2Stream, places: (calls: number) => number[]) => {
+    const chunks = (await stream.toArray()) as Buffer[];
+    const { calls } = fromBinary(CallBundleSchema, Buffer.concat(chunks));
+    const answers = places(calls.length).map((call) => ({ call, status: 200, headers: ['content-type', 'application/proto'], body: toBinary(GetOrderResponseSchema, create(GetOrderResponseSchema, { order: { orderId: BUNDLED } })) }));
+    stream.respond({ ':status': 200 });
+    await new Promise((resolve) => stream.write(sizeDelimitedEncode(AnswerBundleSchema, create(AnswerBundleSchema, { answers })), resolve));
+    return calls.length;
+  };
+
+  test('do so, and are all answered', async () => {
+    let alone = 0;
+    const together: number[] = [];
+    behave = (stream, sent) => {
+      alone += 1;
+      answerWell(stream, sent);
+    };
+    behaveBundled = (stream) => void answerSome(stream, (calls) => [...Array(calls).keys()]).then((calls) => {
+      together.push(calls);
+      stream.end();
+    });
+    expect(await callAll()).toEqual(Array(CALLS).fill('answered'));
+    expect(together.reduce((sum, calls) => sum + calls, alone)).toBe(CALLS);
+    expect(Math.max(...together)).toBeGreaterThan(1);
+  });
+
+  test.each<[string, OnStream]>([
+    ['knows no bundles', (stream) => stream.respond({ ':status': 404 }, { endStream: true })],
+    ['is stopping', (stream) => stream.close(http2.constants.NGHTTP2_REFUSED_STREAM)],
+  ])('are sent one by one to a service that %s', async (_, refuses) => {
+    let bundles = 0;
+    behaveBundled = (stream, sent) => {
+      bundles += 1;
+      refuses(stream, sent);
+    };
+    behave = answerWell;
+    expect(await callAll()).toEqual(Array(CALLS).fill('answered'));
+    expect(bundles).toBeGreaterThan(0);
+  });
+
+  test.each<[string, (stream: http2.ServerHttp2Stream) => void]>([
+    ['dies', () => die()],
+    ['breaks off', (stream) => stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR)],
+    ['ends too early', (stream) => stream.end()],
+  ])('and have no answer when the service %s are unavailable; those before are answered', async (_, ends) => {
+    const open: http2.ServerHttp2Stream[] = [];
+    behave = answerWell;
+    behaveBundled = (stream) => {
+      open.push(stream);
+      void answerSome(stream, () => [1]);
+    };
+    // Not before an answer has arrived, so that it is one that was given before the end.
+    const outcomes = await callAll(() => open.splice(0).forEach(ends));
+    expect(new Set(outcomes)).toEqual(new Set(['answered', 'DEPENDENCY_UNAVAILABLE']));
   });
 });
 

@@ -1,0 +1,86 @@
+// Calls that travel together: the edge sends those of one moment in one request, and each is answered as soon as it is done.
+// An HTTP/2 stream of its own costs a call about a tenth of a millisecond at either end, which is as much as the rest of an order.
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import { create, fromBinary } from '@bufbuild/protobuf';
+import { sizeDelimitedEncode } from '@bufbuild/protobuf/wire';
+import { type AnswerBundle, AnswerBundleSchema, type BundledAnswer, BundledAnswerSchema, type BundledCall, type CallBundle, CallBundleSchema } from '@millrace/gen/millrace/ops/v1/bundle_pb.js';
+import { writeText } from './http-routes.ts';
+import type { NodeRequest, NodeResponse } from './mux.ts';
+import { type Asked, bodyOf } from './unary.ts';
+
+export const BUNDLE_PATH = '/millrace.ops.v1.Bundle';
+export const BUNDLE_TYPE = 'application/x-protobuf';
+/** Calls of one bundle: what one turn of the event loop brings from a crowd. */
+export const MAX_BUNDLED = 256;
+/** Larger messages are rare, and travel alone. */
+export const MAX_BUNDLED_BYTES = 16_384;
+/** Of all calls of a bundle with their headers, which are limited to 16 KiB a call as well. */
+const MAX_BUNDLE_BYTES = MAX_BUNDLED * 2 * MAX_BUNDLED_BYTES;
+
+/** Answers how to say that the caller has gone; undefined when nothing serves the path. */
+type CarryOut = (path: string, asked: Asked) => (() => void) | undefined;
+
+/** Serves a bundle; false when the request is none. */
+export function serveBundle(carryOut: CarryOut, path: string, request: NodeRequest, response: NodeResponse): boolean {
+  if (path !== BUNDLE_PATH || !('stream' in request) || request.method !== 'POST') return false;
+  void serve(carryOut, request, response as Http2ServerResponse);
+  return true;
+}
+
+async function serve(carryOut: CarryOut, request: Http2ServerRequest, response: Http2ServerResponse): Promise<void> {
+  const bundle = await read(request);
+  if (bundle === undefined) return writeText(response, 400, 'this is no bundle of calls\n');
+  response.writeHead(200, { 'content-type': BUNDLE_TYPE });
+  let left = bundle.calls.length;
+  let ready: BundledAnswer[] = [];
+  const flush = () => {
+    const answers: AnswerBundle = create(AnswerBundleSchema);
+    answers.answers = ready;
+    ready = [];
+    response.write(sizeDelimitedEncode(AnswerBundleSchema, answers));
+    if (left === 0) response.end();
+  };
+  const answer = (call: number, status: number, headers: string[], body: Uint8Array) => {
+    left -= 1;
+    // The end of the event-loop turn, so that all answers of this turn travel together.
+    if (ready.push(create(BundledAnswerSchema, { call, status, headers, body })) === 1) setImmediate(flush);
+  };
+  const gone = bundle.calls.map((call, place) => {
+    const tell = carryOut(call.path, asked(request, call, (...what) => answer(place, ...what)));
+    // The edge knows the contracts that this service was built with, or newer ones.
+    if (tell === undefined) answer(place, 404, [], new Uint8Array());
+    return tell;
+  });
+  response.stream.once('close', () => gone.forEach((tell) => tell?.()));
+}
+
+async function read(request: Http2ServerRequest): Promise<CallBundle | undefined> {
+  try {
+    const body = await bodyOf(request.stream, MAX_BUNDLE_BYTES);
+    const bundle = body && fromBinary(CallBundleSchema, body);
+    return bundle && bundle.calls.length > 0 && bundle.calls.length <= MAX_BUNDLED ? bundle : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function asked({ authority }: Http2ServerRequest, { path, headers, body }: BundledCall, answer: (status: number, headers: string[], body: Uint8Array) => void): Asked {
+  return {
+    requestId: valueOf(headers, 'x-request-id'),
+    authorization: valueOf(headers, 'authorization'),
+    timeout: valueOf(headers, 'connect-timeout-ms'),
+    url: `http://${authority}${path}`,
+    headers: () => new Headers(pairs(headers)),
+    body: async () => body,
+    answer: (status, contentType, bytes, more) => answer(status, ['content-type', contentType, ...[...(more ?? [])].flat()], bytes),
+  };
+}
+
+function valueOf(headers: string[], name: string): string | undefined {
+  for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return headers[i + 1];
+  return undefined;
+}
+
+function pairs(headers: string[]): [string, string][] {
+  return Array.from({ length: headers.length / 2 }, (_, i) => [headers[2 * i] ?? '', headers[2 * i + 1] ?? '']);
+}
