@@ -60,8 +60,11 @@ async function paidOrder(context: Context, { orders }: Clients): Promise<string>
 /** What payment owes or has given back must not be more than was captured. I3 asks the provider the same, at the end. */
 async function overpaid({ system }: Context, orderId: string, total: bigint): Promise<string | undefined> {
   const row = await until('the refunds are decided', READY_MS, async () => {
-    const [found] = await query<{ refunded: string; pending: string; open: number }>(system, 'payment', 'SELECT p.refunded, p.refund_pending AS pending, (SELECT count(*)::int FROM refund r WHERE r.order_id = p.order_id AND r.state = \'PENDING\') AS open FROM payment p WHERE p.order_id = $1', [orderId]);
-    return found?.open === 0 && found;
+    // One that order has granted reaches payment as an event, and may still be on its way.
+    const [found] = await query<{ refunded: string; pending: string; asked: number; open: number }>(system, 'payment', `
+      SELECT p.refunded, p.refund_pending AS pending, count(r)::int AS asked, count(r) FILTER (WHERE r.state = 'PENDING')::int AS open
+      FROM payment p LEFT JOIN refund r USING (order_id) WHERE p.order_id = $1 GROUP BY p.payment_id`, [orderId]);
+    return found && found.asked > 0 && found.open === 0 && found;
   });
   return BigInt(row.refunded) + BigInt(row.pending) <= total && BigInt(row.refunded) > 0n ? undefined : `${row.refunded} of ${total} were given back`;
 }
