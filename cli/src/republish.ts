@@ -29,9 +29,9 @@ export async function republish({ postgres, nats }: Places, service: Service, si
   const stored = await idsIn(nats, stream, since);
   const lost: string[] = [];
   let said = 0;
-  for await (const batch of database.rows(`SELECT event_id FROM outbox WHERE create_time >= $1 AND publish_time <= $2 ORDER BY position`, [since.toISOString(), now])) {
+  for await (const batch of database.rows(`SELECT event_id, position FROM outbox WHERE create_time >= $1 AND publish_time <= $2 ORDER BY position`, [since.toISOString(), now])) {
     said += batch.length;
-    for (const [eventId] of batch) if (!has(stored, idOf(eventId ?? ''))) lost.push(eventId ?? '');
+    for (const [eventId, position] of batch) if (!has(stored, idOf(eventId ?? ''))) lost.push(position ?? '');
   }
   if (put) await markUnpublished(postgres[service] ?? '', lost);
   return { service, stream, said, lost: lost.length };
@@ -48,12 +48,12 @@ async function idsIn(nats: string, stream: string, since: Date): Promise<Ids> {
   return ids.sorted();
 }
 
-async function markUnpublished(url: string, eventIds: string[]): Promise<void> {
+async function markUnpublished(url: string, positions: string[]): Promise<void> {
   const client = new pg.Client({ connectionString: url, application_name: 'millrace events republish' });
   await client.connect();
   try {
-    // Index outbox_event_id_key. In the order of positions, which is the order in which the relay takes them.
-    for (let from = 0; from < eventIds.length; from += STEP) await client.query('UPDATE outbox SET publish_time = NULL WHERE event_id = ANY($1::uuid[])', [eventIds.slice(from, from + STEP)]);
+    // Primary key. In the order of positions, which is the order in which the relay takes them.
+    for (let from = 0; from < positions.length; from += STEP) await client.query('UPDATE outbox SET publish_time = NULL WHERE position = ANY($1::bigint[])', [positions.slice(from, from + STEP)]);
   } finally {
     await client.end();
   }

@@ -25,7 +25,7 @@ export async function resendNotification(tx: Tx, notificationId: string, request
   const [copy] = await tx.query<NotificationView>(sql`
     INSERT INTO notification AS n (notification_id, dedupe_key, order_id, kind, channel, recipient, details)
     SELECT ${idOf(dedupeKey)}, ${dedupeKey}, order_id, kind, channel, CASE WHEN ${toAdmins}::bool THEN recipient ELSE '' END, details
-    FROM notification WHERE notification_id = ${notificationId} ON CONFLICT (dedupe_key) DO UPDATE SET dedupe_key = n.dedupe_key
+    FROM notification WHERE notification_id = ${notificationId} ON CONFLICT (notification_id) DO UPDATE SET dedupe_key = n.dedupe_key
     RETURNING notification_id AS "notificationId", order_id AS "orderId", kind, channel, recipient, subject, state, attempts, provider_message_id AS "providerMessageId",
       last_error AS "lastError", create_time AS "createTime", send_time AS "sendTime"`);
   if (!copy) throw new NotificationNotFoundError();

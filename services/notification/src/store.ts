@@ -20,20 +20,20 @@ const WITH_CUSTOMER = sql`
 
 export function createStore(db: Database) {
   return {
-    /** Queues what is not queued yet; answers the channels that have more to send. In the order of the keys, so that overlapping batches of two instances can't deadlock. */
+    /** Queues what is not queued yet; answers the channels that have more to send. In the order of the ids, so that overlapping batches of two instances can't deadlock. */
     async queue(tx: Tx, messages: Message[]): Promise<Channel[]> {
-      const rows = [...new Map(messages.map((message) => [message.dedupeKey, message])).values()].sort((a, b) => (a.dedupeKey < b.dedupeKey ? -1 : 1));
+      const rows = [...new Map(messages.map((message) => [idOf(message.dedupeKey), { ...message, id: idOf(message.dedupeKey) }])).values()].sort((a, b) => (a.id < b.id ? -1 : 1));
       if (rows.length === 0) return [];
-      // notification_dedupe_key_key and contact_pkey. A buyer who is known to have no phone gets no row for a text message.
+      // notification_pkey, because the id is made of the key, and contact_pkey. A buyer who is known to have no phone gets no row for a text message.
       return channels(tx, sql`
         INSERT INTO notification (notification_id, dedupe_key, order_id, kind, channel, recipient, details)
         SELECT m.notification_id, m.dedupe_key, m.order_id, m.kind, m.channel, m.recipient, m.details
-        FROM unnest(${rows.map((m) => idOf(m.dedupeKey))}::text[], ${rows.map((m) => m.dedupeKey)}::text[], ${rows.map((m) => m.orderId)}::text[], ${rows.map((m) => m.kind)}::text[],
+        FROM unnest(${rows.map((m) => m.id)}::text[], ${rows.map((m) => m.dedupeKey)}::text[], ${rows.map((m) => m.orderId)}::text[], ${rows.map((m) => m.kind)}::text[],
           ${rows.map((m) => m.channel)}::text[], ${rows.map((m) => m.recipient)}::text[], ${rows.map((m) => JSON.stringify(m.details))}::jsonb[])
           AS m (notification_id, dedupe_key, order_id, kind, channel, recipient, details)
         WHERE m.channel <> 'sms' OR (SELECT c.phone FROM contact c WHERE c.order_id = m.order_id) IS DISTINCT FROM ''
-        ORDER BY m.dedupe_key
-        ON CONFLICT (dedupe_key) DO NOTHING RETURNING channel`);
+        ORDER BY m.notification_id
+        ON CONFLICT (notification_id) DO NOTHING RETURNING channel`);
     },
 
     /** Learns whom to tell about orders, and hurries on what waited for it, whose channels it answers; what a crossing transaction queues meanwhile looks again by itself. */
