@@ -45,7 +45,7 @@ export async function save(tx: Tx, { stocks, added, changed, movements }: Closin
     ), booked AS (${movementInsert(movements)}), added AS (
       INSERT INTO reservation (order_id, state, lines, hold_until, release_reason, returns, version, create_time, update_time)
       SELECT order_id, state, lines, hold_until, release_reason, returns, version, create_time, update_time
-      FROM json_populate_recordset(NULL::reservation, ${JSON.stringify(added.map(reservationRow))}) ORDER BY order_id
+      FROM ${reservationRows(added)} ORDER BY order_id
       ON CONFLICT (order_id) DO NOTHING RETURNING 1
     )
     SELECT count(*)::int AS added FROM added`);
@@ -71,7 +71,7 @@ export async function saveHolds(db: Queryable, seen: Stock[], { stocks, added, m
     ), booked AS (${movementInsert(movements)}), said AS (${outboxInsert(events)}), added AS (
       INSERT INTO reservation (order_id, state, lines, hold_until, release_reason, returns, version, create_time, update_time)
       SELECT order_id, state, lines, hold_until, release_reason, returns, version, create_time, update_time
-      FROM json_populate_recordset(NULL::reservation, ${JSON.stringify(added.map(reservationRow))}) WHERE (SELECT count FROM unchanged) = ${seen.length} ORDER BY order_id
+      FROM ${reservationRows(added)} WHERE (SELECT count FROM unchanged) = ${seen.length} ORDER BY order_id
       ON CONFLICT (order_id) DO NOTHING RETURNING 1
     )
     SELECT CASE WHEN (SELECT count FROM unchanged) = ${seen.length} AND (SELECT count(*) FROM added) = ${added.length} THEN now() ELSE lost_race() END AS now`);
@@ -125,6 +125,15 @@ function movementInsert(movements: Movement[]): Statement {
 
 function stockRow({ onHand, productVersion, updateTime, ...same }: Stock) {
   return { ...same, on_hand: onHand, product_version: productVersion, update_time: updateTime };
+}
+
+/** New ones, as something to select from. As arrays: made of JSON, a row costs Postgres a third more. */
+function reservationRows(added: Reservation[]): Statement {
+  const [lines, returns] = [added.map((row) => JSON.stringify(row.lines)), added.map((row) => JSON.stringify(row.returns))];
+  const [until, created, updated] = (['holdUntil', 'createTime', 'updateTime'] as const).map((name) => added.map((row) => row[name].toISOString()));
+  return sql`unnest(${added.map(({ orderId }) => orderId)}::text[], ${added.map(({ state }) => state)}::text[], ${lines}::jsonb[], ${until}::timestamptz[],
+      ${added.map(({ releaseReason }) => releaseReason)}::text[], ${returns}::jsonb[], ${added.map(({ version }) => version)}::int[], ${created}::timestamptz[], ${updated}::timestamptz[])
+      AS n (order_id, state, lines, hold_until, release_reason, returns, version, create_time, update_time)`;
 }
 
 function reservationRow({ orderId, holdUntil, releaseReason, createTime, updateTime, ...same }: Reservation) {
