@@ -9,7 +9,8 @@ export type AdvisoryLock = {
   release(): void;
 };
 
-export function advisoryLock(db: Database, name: string): AdvisoryLock {
+/** `settings` hold on the connection as long as the lock does. */
+export function advisoryLock(db: Database, name: string, settings?: Statement): AdvisoryLock {
   let held: pg.PoolClient | undefined;
 
   const drop = (error?: Error) => {
@@ -28,7 +29,7 @@ export function advisoryLock(db: Database, name: string): AdvisoryLock {
           if (held === client) drop(error);
         };
         client.on('error', onError);
-        const locked = await tryLock(client, name);
+        const locked = await tryLock(client, name, settings);
         if (!locked) {
           client.off('error', onError);
           client.release();
@@ -52,10 +53,12 @@ export function advisoryLock(db: Database, name: string): AdvisoryLock {
   };
 }
 
-async function tryLock(client: pg.PoolClient, name: string): Promise<boolean> {
+async function tryLock(client: pg.PoolClient, name: string, settings?: Statement): Promise<boolean> {
   try {
     const { rows } = await client.query(sql`SELECT pg_try_advisory_lock(hashtext(${name})) AS locked`);
-    return rows[0]?.locked === true;
+    if (rows[0]?.locked !== true) return false;
+    if (settings) await client.query(settings);
+    return true;
   } catch (error) {
     // Not given back, it would be missing from the pool for ever.
     client.release(error as Error);

@@ -10,6 +10,8 @@ import { createLoop, restAfter, type Loop } from './loop.ts';
 
 /** Rows published together; the server takes atomic batches of up to 1,000. */
 const BATCH = 500;
+/** An atomic batch costs the broker 2 ms, whatever is in it: as much as a dozen publications one by one, which also take their time. */
+const FEWEST_IN_BATCH = 8;
 /** The safety net for a missed poke, or for rows that another process wrote. */
 const POLL_MS = 200;
 /** The server's own limit is 5 s for an API answer; a slower disk is an outage. */
@@ -47,7 +49,8 @@ export type RelayOptions = {
  * a publication and never loses one.
  */
 export function createRelay({ service, db, log, broker, lost }: RelayOptions): Relay {
-  const leadership = advisoryLock(db, 'relay');
+  // A mark that a crash of the database takes away repeats a publication; waiting for the disk each time would cost more than the mark.
+  const leadership = advisoryLock(db, 'relay', sql`SET synchronous_commit = off`);
   const loop = createLoop({ name: 'relay', log, pollMs: POLL_MS, rest: restAfter, round: publishNext });
   let stored: bigint[] = [];
   db.onEvents(() => loop.poke());
@@ -100,9 +103,9 @@ async function unlessLost(work: Promise<void>, lost: AbortSignal): Promise<void>
   }
 }
 
-/** One atomic batch; single publications when the batch is refused, because one repeated id refuses all of it. */
+/** One atomic batch; single publications of a few, or when the batch is refused, because one repeated id refuses all of it. */
 async function publish(js: JetStreamClient, service: string, rows: Row[], lost: AbortSignal): Promise<void> {
-  if (rows.length > 1) {
+  if (rows.length >= FEWEST_IN_BATCH) {
     try {
       return await publishBatch(js, service, rows);
     } catch (error) {

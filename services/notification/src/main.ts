@@ -28,7 +28,7 @@ import { warmUp } from './templates/samples.ts';
 import { createTwilio } from './twilio.ts';
 
 /** Single reports (webhooks, text messages, look-ups) that come together are settled together. One lane: two would fight over the same rows. */
-const REPORTS = { name: 'reports', lanes: 1, max: 200, queueLimit: 5_000, paceMs: 25 };
+const REPORTS = { name: 'reports', lanes: 1, max: 200, queueLimit: 5_000, paceMs: 100 };
 /** Nobody waits for a webhook, and by then the answer of our own call is written: else each would have to be settled again. */
 const WEBHOOK_PATIENCE_MS = 60;
 

@@ -15,7 +15,7 @@ const MAILS_AT_ONCE = 125;
 const CALLS_AT_ONCE = 4;
 const POLL_MS = 500;
 /** Between two claims: the first mail goes at once, and those of the next moment share a claim, a call and a report. Nobody waits for a mail. */
-const REST_MS = 30;
+const REST_MS = 100;
 
 export function sendMails({ store, postmark, renderer, log }: { store: Store; postmark: Postmark; renderer: Renderer; log: Log }): Loop {
   return createRunner({

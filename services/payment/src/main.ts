@@ -26,7 +26,7 @@ const POLL_MS = 250;
 /** Between two claims, so that one takes all places that have become free meanwhile. */
 const REST_MS = 25;
 /** Answers of the provider that come together are settled together. */
-const SETTLING = { name: 'settle', lanes: 2, max: 100, queueLimit: 5_000, paceMs: 25 };
+const SETTLING = { name: 'settle', lanes: 2, max: 100, queueLimit: 5_000, paceMs: 50 };
 
 export async function startPayment(env: Env, signal: AbortSignal): Promise<Running> {
   return runService(definePayment(env), signal);

@@ -11,7 +11,7 @@ import { ordersOfIntents, readAccountsOfIntents, rememberWebhooks } from './stor
 import { disputeFact, intentFact, refundFact } from './stripe-facts.ts';
 
 /** One lane: two would often wait for each other's payments. A full queue answers 503, and Stripe repeats. */
-const BATCHING = { name: 'webhooks', lanes: 1, max: 200, queueLimit: 5_000, paceMs: 25 };
+const BATCHING = { name: 'webhooks', lanes: 1, max: 200, queueLimit: 5_000, paceMs: 100 };
 
 /** Nobody waits for a webhook, and by then the answer of our own call, which mostly says the same, is written: it is a look instead of a change. */
 const PATIENCE_MS = 60;
