@@ -1,6 +1,7 @@
 // I16: how buyers fared while somebody attacked, against the seconds before; and whether one call stays one call inside.
 import type { AuditRow } from './audit.ts';
 import type { Journal } from './journal.ts';
+import { sumAt } from './metrics.ts';
 import type { System } from './system.ts';
 import { tally } from './tally.ts';
 
@@ -59,7 +60,5 @@ function placedIn(journal: Journal, { from, to }: Window) {
 }
 
 async function callsAt(url: string, rpc: string): Promise<number> {
-  const metrics = await (await fetch(`${url}/metrics`)).text();
-  const lines = metrics.split('\n').filter((line) => line.startsWith('millrace_rpc_calls_total{') && line.includes(`rpc="${rpc}`));
-  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+  return sumAt(url, 'millrace_rpc_calls_total', `rpc="${rpc}`);
 }

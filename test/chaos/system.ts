@@ -61,30 +61,13 @@ export async function startSystem({ env = {}, disk: kind, cable: wired = false, 
   const links: Record<Link, number> = { postgres: ports.postgres, nats: ports.nats, inventory: ports.inventory, stripe: ports.sandbox, postmark: ports.sandbox };
   const started = await Promise.all(Object.entries(links).map(async ([name, port]) => startProxy(name, port)));
   const proxies = Object.fromEntries(started.map((proxy) => [proxy.name, proxy])) as Record<Link, Proxy>;
-  const cable = wired ? await layCable(proxies.inventory.port, home) : undefined;
-  const at = (link: Link): string => `127.0.0.1:${proxies[link].port}`;
-  const addresses = { DATABASE_URL: at('postgres'), NATS_URL: at('nats'), INVENTORY_URL: cable?.address ?? at('inventory'), STRIPE_API_BASE: at('stripe'), POSTMARK_API_BASE: at('postmark') };
-  const { NATS_URL: _, ...outer } = process.env;
-  const disk = kind && mountDisk(kind, path.join(home, 'nats/data'));
-  const launcher = spawn(process.execPath, ['local/src/main.ts', '--seed', '0'], {
-    cwd: root,
-    env: {
-      ...outer, MILLRACE_HOME: home, MILLRACE_PORT_BASE: String(portBase), CHAOS_ADDRESSES: JSON.stringify(addresses),
-      NODE_OPTIONS: `--import ${pathToFileURL(path.join(ROOT, 'test/chaos/readdress.mjs')).href}`, ...env,
-    },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  onSpawn?.(launcher.pid);
-  let output = '';
-  for (const stream of [launcher.stdout, launcher.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text));
-  const exited = new Promise<void>((resolve) => launcher.once('exit', () => resolve()));
-  try {
-    await until('the launcher is ready', READY_MS, () => output.includes('Millrace is ready') || launcher.exitCode !== null);
-    if (launcher.exitCode !== null) throw new Error(`the launcher ended with ${launcher.exitCode}:\n${output}`);
-  } catch (error) {
+  /** What is let go at the end, the newest first. */
+  const held = new AsyncDisposableStack();
+  for (const proxy of started) held.defer(async () => proxy.close());
+  const { cable, disk, launcher, output } = await begin().catch(async (error: unknown) => {
     await takeDown(process.env['CHAOS_KEEP'] !== undefined);
     throw error;
-  }
+  });
 
   const readRuntime = (): Runtime => JSON.parse(readFileSync(path.join(home, 'runtime.json'), 'utf8')) as Runtime;
   // Newer than runtime.json, which is only written when all is ready again.
@@ -119,7 +102,7 @@ export async function startSystem({ env = {}, disk: kind, cable: wired = false, 
     get runtime() {
       return readRuntime();
     },
-    output: () => output,
+    output,
     secret: (name) => (JSON.parse(readFileSync(path.join(home, 'secrets.json'), 'utf8')) as Record<string, string>)[name] ?? '',
     async kill(names) {
       const before = processes();
@@ -164,11 +147,34 @@ export async function startSystem({ env = {}, disk: kind, cable: wired = false, 
     stop: async (keepHome = false) => takeDown(keepHome),
   };
 
+  async function begin() {
+    const cable = wired ? await layCable(proxies.inventory.port, home) : undefined;
+    held.defer(async () => cable?.close());
+    const at = (link: Link): string => `127.0.0.1:${proxies[link].port}`;
+    const addresses = { DATABASE_URL: at('postgres'), NATS_URL: at('nats'), INVENTORY_URL: cable?.address ?? at('inventory'), STRIPE_API_BASE: at('stripe'), POSTMARK_API_BASE: at('postmark') };
+    const { NATS_URL: _, ...outer } = process.env;
+    const disk = kind && mountDisk(kind, path.join(home, 'nats/data'));
+    held.defer(async () => disk?.unmount());
+    const launcher = spawn(process.execPath, ['local/src/main.ts', '--seed', '0'], {
+      cwd: root,
+      env: {
+        ...outer, MILLRACE_HOME: home, MILLRACE_PORT_BASE: String(portBase), CHAOS_ADDRESSES: JSON.stringify(addresses),
+        NODE_OPTIONS: `--import ${pathToFileURL(path.join(ROOT, 'test/chaos/readdress.mjs')).href}`, ...env,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const exited = new Promise<void>((resolve) => launcher.once('exit', () => resolve()));
+    held.defer(async () => stopLauncher(launcher, exited));
+    onSpawn?.(launcher.pid);
+    let said = '';
+    for (const stream of [launcher.stdout, launcher.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (said += text));
+    await until('the launcher is ready', READY_MS, () => said.includes('Millrace is ready') || launcher.exitCode !== null);
+    if (launcher.exitCode !== null) throw new Error(`the launcher ended with ${launcher.exitCode}:\n${said}`);
+    return { cable, disk, launcher, output: () => said };
+  }
+
   async function takeDown(keepHome: boolean): Promise<void> {
-    await stopLauncher(launcher, exited);
-    await cable?.close();
-    await Promise.all(started.map(async (proxy) => proxy.close()));
-    await disk?.unmount();
+    await held.disposeAsync();
     given.delete(portBase);
     if (home.startsWith(tmpdir()) && !keepHome) rmSync(home, { recursive: true, force: true });
   }
