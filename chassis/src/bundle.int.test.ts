@@ -32,8 +32,8 @@ afterAll(async () => {
 });
 
 test('calls of one bundle are answered each by itself, whoever of them is refused', async () => {
-  const answers = await all(post([call('A'), call('B', { headers: {} }), call(''), call('C', { headers: { ...signed(), 'x-custom': 'kept' } }), { ...call('D'), path: '/nobody/Knows' }]));
-  expect(answers.map(({ call: place, status }) => [place, status]).sort(([a = 0], [b = 0]) => a - b)).toEqual([[0, 200], [1, 401], [2, 400], [3, 200], [4, 404]]);
+  const answers = await all(post([call('A'), call('B', { headers: {} }), call(''), call('C', { headers: { ...signed(), 'x-custom': 'kept' } }), { ...call('D'), path: '/nobody/Knows' }, call('E', { headers: { ...signed(), 'connect-timeout-ms': 'soon' } })]));
+  expect(answers.map(({ call: place, status }) => [place, status]).sort(([a = 0], [b = 0]) => a - b)).toEqual([[0, 200], [1, 401], [2, 400], [3, 200], [4, 404], [5, 404]]);
   expect(product(answers, 0)).toMatchObject({ sku: 'A', name: '' });
   expect(product(answers, 3)).toMatchObject({ sku: 'C', name: 'kept' });
   expect(text(answers, 1)).toContain('"code":"unauthenticated"');
@@ -84,7 +84,7 @@ function signed(): Record<string, string> {
 }
 
 function call(sku: string, { headers = signed() }: { headers?: Record<string, string> } = {}): Asked {
-  return { path: GET_PRODUCT, headers: Object.entries(headers).flat(), body: toBinary(GetProductRequestSchema, create(GetProductRequestSchema, { sku })) };
+  return { path: GET_PRODUCT, headers: Object.entries({ 'content-type': 'application/proto', ...headers }).flat(), body: toBinary(GetProductRequestSchema, create(GetProductRequestSchema, { sku })) };
 }
 
 function bundle(calls: Asked[]): Uint8Array {

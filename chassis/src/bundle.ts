@@ -6,7 +6,7 @@ import { sizeDelimitedEncode } from '@bufbuild/protobuf/wire';
 import { type AnswerBundle, AnswerBundleSchema, type BundledAnswer, BundledAnswerSchema, type BundledCall, type CallBundle, CallBundleSchema } from '@millrace/gen/millrace/ops/v1/bundle_pb.js';
 import { writeText } from './http-routes.ts';
 import type { NodeRequest, NodeResponse } from './mux.ts';
-import { type Asked, bodyOf } from './unary.ts';
+import { type Asked, bodyOf, isUsualCall } from './unary.ts';
 
 export const BUNDLE_PATH = '/millrace.ops.v1.Bundle';
 export const BUNDLE_TYPE = 'application/x-protobuf';
@@ -46,7 +46,8 @@ async function serve(carryOut: CarryOut, request: Http2ServerRequest, response: 
     if (ready.push(create(BundledAnswerSchema, { call, status, headers, body })) === 1) setImmediate(flush);
   };
   const gone = bundle.calls.map((call, place) => {
-    const tell = carryOut(call.path, asked(request, call, (...what) => answer(place, ...what)));
+    const headers = recordOf(call.headers);
+    const tell = isUsualCall(headers) ? carryOut(call.path, asked(request, call, headers, (...what) => answer(place, ...what))) : undefined;
     // The edge knows the contracts that this service was built with, or newer ones.
     if (tell === undefined) answer(place, 404, [], new Uint8Array());
     return tell;
@@ -64,23 +65,22 @@ async function read(request: Http2ServerRequest): Promise<CallBundle | undefined
   }
 }
 
-function asked({ authority }: Http2ServerRequest, { path, headers, body }: BundledCall, answer: (status: number, headers: string[], body: Uint8Array) => void): Asked {
+type Named = Record<string, string | undefined>;
+
+function asked({ authority }: Http2ServerRequest, { path, body }: BundledCall, headers: Named, answer: (status: number, headers: string[], body: Uint8Array) => void): Asked {
   return {
-    requestId: valueOf(headers, 'x-request-id'),
-    authorization: valueOf(headers, 'authorization'),
-    timeout: valueOf(headers, 'connect-timeout-ms'),
+    requestId: headers['x-request-id'],
+    authorization: headers['authorization'],
+    timeout: headers['connect-timeout-ms'],
     url: `http://${authority}${path}`,
-    headers: () => new Headers(pairs(headers)),
+    headers: () => new Headers(Object.entries(headers) as [string, string][]),
     body: async () => body,
     answer: (status, contentType, bytes, more) => answer(status, ['content-type', contentType, ...[...(more ?? [])].flat()], bytes),
   };
 }
 
-function valueOf(headers: string[], name: string): string | undefined {
-  for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return headers[i + 1];
-  return undefined;
-}
-
-function pairs(headers: string[]): [string, string][] {
-  return Array.from({ length: headers.length / 2 }, (_, i) => [headers[2 * i] ?? '', headers[2 * i + 1] ?? '']);
+function recordOf(pairs: string[]): Named {
+  const record = Object.create(null) as Named;
+  for (let i = 0; i < pairs.length; i += 2) record[pairs[i] ?? ''] = pairs[i + 1] ?? '';
+  return record;
 }
