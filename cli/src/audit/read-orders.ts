@@ -65,9 +65,11 @@ export function judge(facts: OrderFacts, scope: Scope, tally: Tally): void {
 async function ledgerLines(provider: NonNullable<World['provider']>, window: Window, tally: Tally): Promise<string[]> {
   const lines: string[] = [];
   let strangers = 0;
-  for await (const { time, type, orderId, amount, currency, intent } of moneyRows(provider, window.since)) {
-    if (orderId === '') strangers += 1;
-    else lines.push(flat(`${oneWord(orderId)} ${type} ${amount} ${currency} ${intent} ${isYoung(time, window) ? 't' : 'f'}`));
+  for await (const rows of moneyRows(provider, window.since)) {
+    for (const { time, type, orderId, amount, currency, intent } of rows) {
+      if (orderId === '') strangers += 1;
+      else lines.push(flat(`${oneWord(orderId)} ${type} ${amount} ${currency} ${intent} ${isYoung(time, window) ? 't' : 'f'}`));
+    }
   }
   if (strangers > 0) tally.note('I4', `${strangers} records of the provider name no order; they are not ours to judge`);
   return lines;

@@ -1,6 +1,7 @@
 // The versions that were said of each aggregate, millions of them, in the order in which they were said: a hash table of numbers,
 // because a million small objects would take ten times the memory.
 import type { Versions } from './events.ts';
+import type { Hash } from './text-hash.ts';
 
 const FIRST_ROOM = 1 << 12;
 const FULL = 0.75;
@@ -57,15 +58,10 @@ export function createVersionBook() {
       return { back: back[at] as number, gaps: gaps[at] as number, first: first[at], last: last[at], current, whole };
     },
     /** Those of which something was said and that no table has. */
-    *unmet(): Generator<{ hash: bigint; versions: Versions }> {
+    *unmet(): Generator<{ hash: Hash; versions: Versions }> {
       for (let at = 0; at < room; at += 1) {
-        if (marks[at] === KNOWN) yield { hash: hashOf(high[at] as number, low[at] as number), versions: { back: back[at] as number, gaps: gaps[at] as number, first: first[at], last: last[at], current: undefined, whole: false } };
+        if (marks[at] === KNOWN) yield { hash: { high: high[at] as number, low: low[at] as number }, versions: { back: back[at] as number, gaps: gaps[at] as number, first: first[at], last: last[at], current: undefined, whole: false } };
       }
     },
   };
-}
-
-/** As Postgres writes it: signed. */
-export function hashOf(high: number, low: number): bigint {
-  return BigInt.asIntN(64, (BigInt(high) << 32n) | BigInt(low));
 }
