@@ -1,0 +1,19 @@
+// Names of states and steps, which are read as the four bytes of Postgres's `hashtext`.
+import { hashOf } from './text-hash.ts';
+
+const ORDER = ['PENDING_PAYMENT', 'CONFIRMED', 'FULFILLED', 'CANCELLED'];
+const PAYMENT = ['PENDING', 'REQUIRES_ACTION', 'PROCESSING', 'SUCCEEDED', 'FAILED', 'CANCELLED'];
+const PAYMENT_EVENTS = ['succeeded', 'failed', 'action_required', 'cancelled', 'refunded', 'disputed'];
+const STOCK = ['OPENED', 'ADJUSTED', 'HELD', 'RELEASED', 'COMMITTED', 'RESTOCKED'];
+
+const KNOWN = new Map(['', ...ORDER, ...PAYMENT, ...PAYMENT_EVENTS, ...STOCK].map((word) => [codeOf(word), word]));
+
+/** A word that we do not know is told by its code. */
+export function wordOf(code: number): string {
+  return KNOWN.get(code) ?? `unknown (${(code >>> 0).toString(16)})`;
+}
+
+/** As `hashtext` has it: signed. */
+export function codeOf(word: string): number {
+  return hashOf(word).low | 0;
+}
