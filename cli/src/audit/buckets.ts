@@ -1,25 +1,27 @@
 // What belongs together, brought together by Postgres without sorting: rows with the same hash of their key are in one of 256 buckets, and a
 // bucket is small enough to be taken apart here.
 import type { Database, Moment } from './database.ts';
-import { type Hash, signed } from './text-hash.ts';
+import { type Hash, tagOf } from './text-hash.ts';
 
 /** Postgres holds the buckets until it has read all rows: of more rows it is asked in slices, each with a part of the buckets. About 200 MB. */
 const ROWS_AT_A_TIME = 3_000_000;
-const BUCKETS = 256;
+export const BUCKETS = 256;
 /** Offenders that are looked up by name. */
-const MAX_NAMED = 10;
+const MAX_TAGS = 200;
 
 /** `rows`: a statement whose column `hash` is of the key; `packed`: what is kept of a row, its hash first; `tables`: what it reads. */
 export type Bucketed = { rows: string; packed: string; tables: string[] };
 
-/** Answers the bytes of each bucket that has any. */
-export async function* buckets({ ask, packed: read }: Moment, { rows, packed, tables }: Bucketed, values: (string | number)[]): AsyncGenerator<Buffer> {
+/** Answers the number and the bytes of each bucket that has any, by number. */
+export async function* buckets({ ask, packed: read }: Pick<Moment, 'ask' | 'packed'>, { rows, packed, tables }: Bucketed, values: (string | number)[]): AsyncGenerator<{ bucket: number; bytes: Buffer }> {
   const [[expected] = []] = await ask(EXPECTED, [tables]);
   const slices = Math.min(BUCKETS, Math.max(1, Math.ceil(Number(expected) / ROWS_AT_A_TIME)));
   for (let slice = 0; slice < slices; slice += 1) {
     const [from, to] = [slice, slice + 1].map((n) => Math.floor((BUCKETS * n) / slices)) as [number, number];
     const some = slices === 1 ? '' : `WHERE hash & ${BUCKETS - 1} >= ${from} AND hash & ${BUCKETS - 1} < ${to}`;
-    for await (const [bucket] of read(`SELECT string_agg(${packed}, ''::bytea) FROM (${rows}) rows ${some} GROUP BY hash & ${BUCKETS - 1}`, values)) if (bucket) yield bucket;
+    for await (const [bucket, bytes] of read(`SELECT (hash & ${BUCKETS - 1})::int, string_agg(${packed}, ''::bytea) FROM (${rows}) rows ${some} GROUP BY 1 ORDER BY 1`, values)) {
+      if (bucket && bytes) yield { bucket: bucket.readInt32BE(), bytes };
+    }
   }
 }
 // A table that was never analyzed is taken for one of narrow rows.
@@ -28,16 +30,21 @@ const EXPECTED = `SELECT sum(CASE WHEN reltuples < 0 THEN pg_relation_size(oid) 
 /** The hash of an order's id in a statement. */
 export const HASH_OF_ORDER = 'hashtextextended(order_id, 0)';
 
-/** Calls `each` for every hash in a bucket with the places of its rows, which are `bytes` long and begin with it. The list is used again. */
-export function eachKey(bucket: Buffer, bytes: number, each: (places: number[]) => void): void {
-  const rows = bucket.length / bytes;
-  const room = 2 ** Math.ceil(Math.log2(rows + 1) + 1);
+/** Rows of so many bytes, up to an end; each begins with its hash. */
+export type Part = { bytes: number; end: number };
+
+/** Calls `each` for every hash in a bucket with the places of its rows, ascending. The list is used again. */
+export function eachKey(bucket: Buffer, parts: Part[], each: (places: number[]) => void): void {
+  const rows = new Uint32Array(parts.reduce((sum, { bytes, end }, i) => sum + (end - (parts[i - 1]?.end ?? 0)) / bytes, 1));
+  let count = 0;
+  for (const [i, { bytes, end }] of parts.entries()) for (let at = parts[i - 1]?.end ?? 0; at < end; at += bytes) rows[(count += 1)] = at;
   // The rows of one hash are a chain: the last one is in the table, each knows the one before. 0 is none.
-  const [last, before] = [new Int32Array(room), new Int32Array(rows + 1)];
-  for (let row = 1; row <= rows; row += 1) {
-    const at = (row - 1) * bytes;
-    let slot = bucket.readUInt32LE(at) & (room - 1);
-    for (; last[slot] !== 0 && !isSame(bucket, ((last[slot] as number) - 1) * bytes, at); slot = (slot + 1) & (room - 1));
+  const room = 2 ** Math.ceil(Math.log2(count + 1) + 1);
+  const [last, before] = [new Uint32Array(room), new Uint32Array(count + 1)];
+  for (let row = 1; row <= count; row += 1) {
+    const at = rows[row] as number;
+    let slot = (bucket.readUInt32BE(at + 4) >>> 8) & (room - 1);
+    for (; last[slot] !== 0 && !isSame(bucket, rows[last[slot] as number] as number, at); slot = (slot + 1) & (room - 1));
     before[row] = last[slot] as number;
     last[slot] = row;
   }
@@ -45,7 +52,7 @@ export function eachKey(bucket: Buffer, bytes: number, each: (places: number[]) 
   for (const end of last) {
     if (end === 0) continue;
     places.length = 0;
-    for (let row = end; row !== 0; row = before[row] as number) places.push((row - 1) * bytes);
+    for (let row = end; row !== 0; row = before[row] as number) places.push(rows[row] as number);
     each(places.reverse());
   }
 }
@@ -55,15 +62,18 @@ export function isSame(bucket: Buffer, one: number, other: number): boolean {
   return bucket.readInt32LE(one) === bucket.readInt32LE(other) && bucket.readInt32LE(one + 4) === bucket.readInt32LE(other + 4);
 }
 
-/** The hash at the beginning of a row. */
-export function hashAt(bucket: Buffer, at: number): Hash {
+function hashAt(bucket: Buffer, at: number): Hash {
   return { high: bucket.readUInt32BE(at), low: bucket.readUInt32BE(at + 4) };
 }
 
-/** The ids of a few orders. */
-export async function orderNames(database: Database, table: string, hashes: Hash[]): Promise<(hash: Hash) => string> {
-  const wanted = hashes.slice(0, MAX_NAMED).map((hash) => String(signed(hash)));
-  const found = wanted.length === 0 ? [] : await database.few(`SELECT DISTINCT ${HASH_OF_ORDER}, order_id FROM ${table} WHERE ${HASH_OF_ORDER} = ANY($1::bigint[])`, [wanted]);
-  const names = new Map(found.map(([hash, orderId]) => [hash, orderId]));
-  return (hash) => names.get(String(signed(hash))) ?? '…';
+export function tagAt(bucket: Buffer, at: number): string {
+  return tagOf(hashAt(bucket, at));
+}
+
+/** The texts of a column that have one of a few hashes, each under its tag. */
+export async function namesOf(database: Database, table: string, column: string, tags: Iterable<string>): Promise<Map<string, string>> {
+  const hashes = [...tags].slice(0, MAX_TAGS).map((tag) => String(BigInt.asIntN(64, BigInt(`0x${tag.slice(1)}`))));
+  if (hashes.length === 0) return new Map();
+  const found = await database.few(`SELECT DISTINCT encode(int8send(hashtextextended(${column}, 0)), 'hex'), ${column} FROM ${table} WHERE hashtextextended(${column}, 0) = ANY($1::bigint[])`, [hashes]);
+  return new Map(found.map(([hash, text]) => [`#${hash}`, text ?? '']));
 }

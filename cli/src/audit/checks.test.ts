@@ -9,8 +9,8 @@ import { judge } from './read-orders.ts';
 import { createTally, rowsOf } from './report.ts';
 import { type SkuFacts, judgeSku, stockFollowsOrder } from './stock.ts';
 
-const ORDER: OrderRow = { state: 'CONFIRMED', paymentState: 'PAID', paymentVersion: 2, paymentStatus: 'SUCCEEDED', captured: 500, refunded: 0, disputed: false, currency: 'EUR', total: 500, stockCommitted: true, moving: false, phone: false };
-const PAYMENT: PaymentRow = { state: 'SUCCEEDED', amount: 500, currency: 'EUR', captured: 500, refunded: 0, refundPending: 0, disputed: false, version: 2, intent: 'pi_1', moving: false, asked: 0 };
+const ORDER: OrderRow = { state: 'CONFIRMED', paymentStatus: 'SUCCEEDED', captured: 500, refunded: 0, disputed: false, currency: 'EUR', total: 500, stockCommitted: true, moving: false, phone: false };
+const PAYMENT: PaymentRow = { state: 'SUCCEEDED', amount: 500, currency: 'EUR', captured: 500, refunded: 0, refundPending: 0, disputed: false, intent: 'pi_1', moving: false, asked: 0 };
 const CAPTURE = { type: 'captured', amount: 500, currency: 'eur', intent: 'pi_1', moving: false };
 const REFUND = { ...CAPTURE, type: 'refunded' };
 const TOLD = (...kinds: string[]) => ({ kinds: KINDS.reduce((bits, kind, bit) => (kinds.includes(kind) ? bits | (1 << bit) : bits), 0), moving: false });

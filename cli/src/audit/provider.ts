@@ -36,16 +36,6 @@ export function messageRows(sandbox: string, source: 'mails' | 'texts'): AsyncIt
   return ledgerRows(source, sandbox, source === 'mails' ? 'postmark?bodies=false' : 'twilio');
 }
 
-/** One word, whatever a metadata field holds. */
-export function messageKey(orderId: string, kind: string, channel: string): string {
-  return `${oneWord(orderId)}/${oneWord(kind)}/${channel}`;
-}
-
-export function oneWord(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u0020]/g, '_');
-}
-
 // The ledgers are JSON arrays with a row on each line, read as far as lines have come. Not by fetch: its streams cost several times as much
 // as all that is done with a line.
 async function* ledgerRows<T>(source: Source, sandbox: string, provider: string): AsyncGenerator<T[]> {

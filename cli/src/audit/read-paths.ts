@@ -1,10 +1,9 @@
 // Reads the steps that orders, payments and stock took, and judges those that took the same together: a million orders have a few dozen
 // different paths. I13, and I12 as orders have heard of their payments' versions.
-import { type Bucketed, HASH_OF_ORDER, buckets, eachKey, hashAt, isSame, orderNames } from './buckets.ts';
+import { type Bucketed, HASH_OF_ORDER, buckets, eachKey, isSame, namesOf, tagAt } from './buckets.ts';
 import { judgeHeard } from './events.ts';
 import { orderPath, paymentPath, stockPath } from './orders.ts';
 import type { Service, Tally } from './report.ts';
-import type { Hash } from './text-hash.ts';
 import { type World, windowValues } from './window.ts';
 import { codeOf, wordOf } from './words.ts';
 
@@ -93,23 +92,23 @@ export async function checkPaths({ window, databases, have }: World, tally: Tall
   for (const path of [ORDER, PAYMENT, STOCK]) {
     if (!have.has(path.service)) continue;
     const paths = createPaths();
-    const unheard: { hash: Hash; problem: string }[] = [];
+    const unheard: { tag: string; problem: string }[] = [];
     await databases[path.service].moment(async (moment) => {
-      for await (const bucket of buckets(moment, path, windowValues(window))) {
-        eachKey(bucket, path.bytes, (places) => {
+      for await (const { bytes: bucket } of buckets(moment, path, windowValues(window))) {
+        eachKey(bucket, [{ bytes: path.bytes, end: bucket.length }], (places) => {
           const entry = entryOf(bucket, places);
-          for (const told of path.tell(entry)) paths.count(told, () => hashAt(bucket, places[0] as number));
+          for (const told of path.tell(entry)) paths.count(told, () => tagAt(bucket, places[0] as number));
           const problem = path.heard?.(entry);
-          if (problem) unheard.push({ hash: hashAt(bucket, places[0] as number), problem });
+          if (problem) unheard.push({ tag: tagAt(bucket, places[0] as number), problem });
         });
       }
     });
     const judged = paths.all().map(({ told, ...alike }) => ({ ...alike, problem: path.judge(told) }));
     const wrong = judged.filter(({ problem }) => problem);
-    const nameOf = await orderNames(databases[path.service], path.table, [...wrong.map(({ first }) => first), ...unheard.map(({ hash }) => hash)]);
+    const names = await namesOf(databases[path.service], path.table, 'order_id', [...wrong.map(({ first }) => first), ...unheard.map(({ tag }) => tag)]);
     for (const { times } of judged) tally.checked('I13', times);
-    for (const { times, first, problem = '' } of wrong) tally.violated({ invariant: 'I13', what: `${path.what} ${nameOf(first)}`, problem, times });
-    for (const { hash, problem } of unheard) tally.violated({ invariant: 'I12', what: `order ${nameOf(hash)}`, problem });
+    for (const { times, first, problem = '' } of wrong) tally.violated({ invariant: 'I13', what: `${path.what} ${names.get(first) ?? first}`, problem, times });
+    for (const { tag, problem } of unheard) tally.violated({ invariant: 'I12', what: `order ${names.get(tag) ?? tag}`, problem });
   }
 }
 
@@ -129,12 +128,12 @@ function entryOf(bucket: Buffer, places: number[]): Entry {
 
 /** The different paths, as a tree of what comes after what: a million are counted without a text for each. */
 function createPaths() {
-  type Alike = { told: Told; times: number; first: Hash };
+  type Alike = { told: Told; times: number; first: string };
   type Branch = { next: Map<number, Branch>; alike: Alike | undefined };
   const root: Branch = { next: new Map(), alike: undefined };
   const found: Alike[] = [];
   return {
-    count(told: Told, hash: () => Hash): void {
+    count(told: Told, tag: () => string): void {
       let branch = root;
       for (const step of told) {
         let next = branch.next.get(step);
@@ -142,7 +141,7 @@ function createPaths() {
         branch = next;
       }
       if (branch.alike) branch.alike.times += 1;
-      else found.push((branch.alike = { told, times: 1, first: hash() }));
+      else found.push((branch.alike = { told, times: 1, first: tag() }));
     },
     all: () => found,
   };

@@ -49,3 +49,8 @@ export function hashOf(text: string): Hash {
 export function signed({ high, low }: Hash): bigint {
   return BigInt.asIntN(64, (BigInt(high) << 32n) | BigInt(low));
 }
+
+/** How something is told of which only the hash is known, until it is named. */
+export function tagOf({ high, low }: Hash): string {
+  return `#${[high, low].map((word) => word.toString(16).padStart(8, '0')).join('')}`;
+}
