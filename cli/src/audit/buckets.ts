@@ -1,7 +1,6 @@
 // What belongs together, brought together by Postgres without sorting: rows with the same hash of their key are in one of 256 buckets, and a
 // bucket is small enough to be taken apart here.
-import type { Database, Moment } from './database.ts';
-import { type Hash, tagOf } from './text-hash.ts';
+import { type Database, type Moment, expectedRows } from './database.ts';
 
 /** Postgres holds the buckets until it has read all rows: of more rows it is asked in slices, each with a part of the buckets. About 200 MB. */
 const ROWS_AT_A_TIME = 3_000_000;
@@ -14,8 +13,7 @@ export type Bucketed = { rows: string; packed: string; tables: string[] };
 
 /** Answers the number and the bytes of each bucket that has any, by number. */
 export async function* buckets({ ask, packed: read }: Pick<Moment, 'ask' | 'packed'>, { rows, packed, tables }: Bucketed, values: (string | number)[]): AsyncGenerator<{ bucket: number; bytes: Buffer }> {
-  const [[expected] = []] = await ask(EXPECTED, [tables]);
-  const slices = Math.min(BUCKETS, Math.max(1, Math.ceil(Number(expected) / ROWS_AT_A_TIME)));
+  const slices = Math.min(BUCKETS, Math.max(1, Math.ceil((await expectedRows(ask, tables)) / ROWS_AT_A_TIME)));
   for (let slice = 0; slice < slices; slice += 1) {
     const [from, to] = [slice, slice + 1].map((n) => Math.floor((BUCKETS * n) / slices)) as [number, number];
     const some = slices === 1 ? '' : `WHERE hash & ${BUCKETS - 1} >= ${from} AND hash & ${BUCKETS - 1} < ${to}`;
@@ -24,8 +22,6 @@ export async function* buckets({ ask, packed: read }: Pick<Moment, 'ask' | 'pack
     }
   }
 }
-// A table that was never analyzed is taken for one of narrow rows.
-const EXPECTED = `SELECT sum(CASE WHEN reltuples < 0 THEN pg_relation_size(oid) / 100 ELSE reltuples END) FROM pg_class WHERE oid = ANY($1::text[]::regclass[])`;
 
 /** The hash of an order's id in a statement. */
 export const HASH_OF_ORDER = 'hashtextextended(order_id, 0)';
@@ -62,12 +58,9 @@ export function isSame(bucket: Buffer, one: number, other: number): boolean {
   return bucket.readInt32LE(one) === bucket.readInt32LE(other) && bucket.readInt32LE(one + 4) === bucket.readInt32LE(other + 4);
 }
 
-function hashAt(bucket: Buffer, at: number): Hash {
-  return { high: bucket.readUInt32BE(at), low: bucket.readUInt32BE(at + 4) };
-}
-
+/** How something is told of which only the hash is known, until it is named. */
 export function tagAt(bucket: Buffer, at: number): string {
-  return tagOf(hashAt(bucket, at));
+  return `#${bucket.toString('hex', at, at + 8)}`;
 }
 
 /** The texts of a column that have one of a few hashes, each under its tag. */

@@ -10,9 +10,9 @@ export const UUID_BYTES = 16;
 /** The same eight bytes of a row's `event_id`, in SQL. */
 export const ID_OF_ROW = 'substring(uuid_send(event_id) FROM 9)';
 
-/** Collects ids into a sorted array. */
-export function createIdCollector() {
-  let words = new Uint32Array(2 * 1_024);
+/** Collects ids into a sorted array. `expected`: about how many. */
+export function createIdCollector(expected = 0) {
+  let words = new Uint32Array(2 * (expected + 1_024));
   let count = 0;
   const grow = (wanted: number) => {
     if (wanted * 2 <= words.length) return;

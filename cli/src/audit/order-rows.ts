@@ -1,5 +1,5 @@
 // What is read of an order from each side, packed into a few bytes by Postgres and taken apart here. Texts are hashes until somebody is to be named.
-import { type Bucketed, HASH_OF_ORDER, tagAt } from './buckets.ts';
+import { type Bucketed, HASH_OF_ORDER, isSame, tagAt } from './buckets.ts';
 import { RECORD } from './ledger.ts';
 import { KINDS } from './messages.ts';
 import type { LedgerRow, MessagesRow, OrderRow, PaymentRow, ReservationRow } from './order-facts.ts';
@@ -41,6 +41,9 @@ export const MESSAGES: Side = {
   packed: `int8send(hash) || ${two(`hashtext(kind || '/' || channel)`, `${young('create_time')}::int`)}`,
 };
 
+/** In a payment. */
+const INTENT = 48;
+
 // An amount has at most 13 digits.
 const amountAt = (bytes: Buffer, at: number): number => bytes.readInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4);
 const wordAt = (bytes: Buffer, at: number): string => wordOf(bytes.readInt32BE(at));
@@ -58,7 +61,7 @@ export function paymentAt(bytes: Buffer, at: number): PaymentRow {
   const flags = bytes.readInt32BE(at + 68);
   return {
     amount: amountAt(bytes, at + 8), captured: amountAt(bytes, at + 16), refunded: amountAt(bytes, at + 24), refundPending: amountAt(bytes, at + 32), asked: amountAt(bytes, at + 40),
-    intent: intentAt(bytes, at + 48), state: wordAt(bytes, at + 56), currency: wordAt(bytes, at + 60), moving: (flags & FLAG.moving) !== 0, disputed: (flags & FLAG.disputed) !== 0,
+    intent: intentAt(bytes, at + INTENT), state: wordAt(bytes, at + 56), currency: wordAt(bytes, at + 60), moving: (flags & FLAG.moving) !== 0, disputed: (flags & FLAG.disputed) !== 0,
   };
 }
 
@@ -78,10 +81,12 @@ export function messagesAt(bytes: Buffer, places: number[]): MessagesRow | undef
 }
 const BIT_OF_KIND = new Map(KINDS.map((kind, bit) => [codeOf(kind), 1 << bit]));
 
-export function ledgerAt(bytes: Buffer, at: number): LedgerRow {
+/** `payment`: where the payment is; mostly it is by the same intent, whose tag is not made again. */
+export function ledgerAt(bytes: Buffer, at: number, payment: { at: number; row: PaymentRow } | undefined): LedgerRow {
+  const isKnown = payment !== undefined && isSame(bytes, payment.at + INTENT, at + RECORD.intent);
   return {
     type: wordAt(bytes, at + RECORD.type), amount: bytes.readDoubleBE(at + RECORD.amount), currency: wordAt(bytes, at + RECORD.currency),
-    intent: intentAt(bytes, at + RECORD.intent), moving: bytes.readInt32BE(at + RECORD.young) === 1,
+    intent: isKnown ? payment.row.intent : intentAt(bytes, at + RECORD.intent), moving: bytes.readInt32BE(at + RECORD.young) === 1,
   };
 }
 

@@ -89,13 +89,16 @@ test('messages are counted under their keys, however many, in tables that grow',
 
 test('versions are followed per aggregate, in tables that grow', () => {
   const book = createVersionBook();
-  for (let version = 1; version <= 3; version += 1) for (let n = 0; n < 10_000; n += 1) if (n !== 7 || version !== 2) book.say(n, n * 3, version);
-  book.say(9, 27, 2);
-  expect(book.meet(8, 24, 3, true)).toEqual({ back: 0, gaps: 0, first: 1, last: 3, current: 3, whole: true });
-  expect(book.meet(7, 21, 3, true)).toMatchObject({ gaps: 1 });
-  expect(book.meet(9, 27, 3, true)).toMatchObject({ back: 1 });
-  expect(book.meet(10_000, 1, 1, false)).toMatchObject({ first: undefined, last: undefined });
+  const hashes = Array.from({ length: 10_000 }, (_, n) => hashOf(`sku${n}`));
+  const of = (n: number) => hashes[n] as Hash;
+  for (let version = 1; version <= 3; version += 1) for (const [n, hash] of hashes.entries()) if (n !== 7 || version !== 2) book.say(hash, version);
+  for (let n = 0; n < 20_000; n += 1) book.say(of(9), 2);
+  expect(book.meet(of(8), 3, true)).toEqual({ back: 0, gaps: 0, first: 1, last: 3, current: 3, whole: true });
+  expect(book.meet(of(7), 3, true)).toMatchObject({ gaps: 1 });
+  expect(book.meet(of(9), 3, true)).toMatchObject({ back: 16_383, gaps: 0, last: 3 });
+  expect(book.meet(hashOf('nobody'), 1, false)).toMatchObject({ first: undefined, last: undefined });
   expect([...book.unmet()]).toHaveLength(9_997);
+  expect([...book.unmet()].map(({ hash }) => signed(hash))).toContain(signed(of(5)));
   expect(signed({ high: 0xffff_ffff, low: 0xffff_fffe })).toBe(-2n);
 });
 

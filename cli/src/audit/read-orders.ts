@@ -101,16 +101,17 @@ function factsAt(bytes: Buffer, places: number[], [orders, payments, reservation
     while (from < places.length && (places[from] as number) < (part?.end ?? 0)) from += 1;
     return places.slice(begin, from);
   };
-  const [order, payment, reservation] = [until(orders)[0], until(payments)[0], until(reservations)[0]];
+  const [order, paid, reservation] = [until(orders)[0], until(payments)[0], until(reservations)[0]];
+  const payment = paid === undefined ? undefined : { at: paid, row: paymentAt(bytes, paid) };
   return {
     get orderId() {
       return tagAt(bytes, places[0] as number);
     },
     order: order === undefined ? undefined : orderAt(bytes, order),
-    payment: payment === undefined ? undefined : paymentAt(bytes, payment),
+    payment: payment?.row,
     reservation: reservation === undefined ? undefined : reservationAt(bytes, reservation),
     messages: messagesAt(bytes, until(messages)),
-    ledger: places.slice(from).map((at) => ledgerAt(bytes, at)),
+    ledger: places.slice(from).map((at) => ledgerAt(bytes, at, payment)),
   };
 }
 

@@ -1,10 +1,10 @@
 // Reads an outbox once, in the order in which its events were said, for all that has to be known of it: what was said, what of it is not
 // published, who must have handled it, and whether versions follow each other (I12). Packed by Postgres into a few bytes an event.
-import type { Database, Moment } from './database.ts';
+import { type Database, type Moment, expectedRows } from './database.ts';
 import { type Counting, type EventType, eventsOf, judgeVersions } from './events.ts';
 import { type Ids, UUID_BYTES, createIdCollector } from './ids.ts';
 import type { Service, Tally } from './report.ts';
-import { type Hash, signed } from './text-hash.ts';
+import { type Hash, hashAt, signed } from './text-hash.ts';
 import { createVersionBook } from './versions.ts';
 import { type Window, windowValues, young } from './window.ts';
 
@@ -56,12 +56,13 @@ const AGGREGATE_BYTES = 16;
 /** Everything of one moment, so that rows and their events agree whatever goes on meanwhile. */
 export async function readOutbox(database: Database, service: Service, window: Window, tally: Tally): Promise<Outbox> {
   const types = eventsOf(service);
-  const aggregates = AGGREGATES.filter((aggregate) => aggregate.service === service).map((aggregate) => ({ aggregate, book: createVersionBook() }));
-  const books = types.map(({ subject }) => aggregates.find(({ aggregate }) => aggregate.says.some((start) => subject.startsWith(start)))?.book);
   const [all, unpublished, late] = [createIdCollector(), createIdCollector(), createIdCollector()];
   const wanted = new Map(types.flatMap(({ hearers }) => hearers).map((hearer) => [hearer, createIdCollector()]));
   const hearers = types.map((type) => type.hearers.map((hearer) => wanted.get(hearer)));
   await database.moment(async (moment) => {
+    const ofService = AGGREGATES.filter((aggregate) => aggregate.service === service);
+    const aggregates = await Promise.all(ofService.map(async (aggregate) => ({ aggregate, book: createVersionBook(await expectedRows(moment.ask, [aggregate.table])) })));
+    const books = types.map(({ subject }) => aggregates.find(({ aggregate }) => aggregate.says.some((start) => subject.startsWith(start)))?.book);
     for await (const events of packed(moment, window, types)) {
       for (let at = 0; at < events.length; at += EVENT_BYTES) {
         const code = events.readInt32BE(at + 28);
@@ -70,7 +71,7 @@ export async function readOutbox(database: Database, service: Service, window: W
         if ((code & (PUBLISHED | YOUNG)) === 0) late.addUuid(events, at);
         const type = (code >> 2) - 1;
         if ((code & YOUNG) === 0) for (const hearer of hearers[type] ?? []) hearer?.addUuid(events, at);
-        books[type]?.say(events.readUInt32BE(at + UUID_BYTES), events.readUInt32BE(at + 20), events.readInt32BE(at + 24));
+        books[type]?.say(hashAt(events, at + UUID_BYTES), events.readInt32BE(at + 24));
       }
     }
     // Then the rows that these are the events of.
@@ -99,18 +100,18 @@ async function judge({ ask, pieces }: Moment, window: Window, aggregate: Aggrega
   const { counting, start } = aggregate;
   const bad: { hash: string; problem: string }[] = [];
   let checked = 0;
-  const look = (hash: () => Hash, versions: Parameters<typeof judgeVersions>[0]) => {
+  const look = (hash: Hash, versions: Parameters<typeof judgeVersions>[0]) => {
     checked += 1;
     const problem = judgeVersions(versions, counting, start);
-    if (problem) bad.push({ hash: String(signed(hash())), problem });
+    if (problem) bad.push({ hash: String(signed(hash)), problem });
   };
   for await (const rows of pieces(aggregate.table, aggregatesOf(aggregate), [windowValues(window)[1]])) {
     for (let at = 0; at < rows.length; at += AGGREGATE_BYTES) {
-      const [high, low] = [rows.readUInt32BE(at), rows.readUInt32BE(at + 4)];
-      look(() => ({ high, low }), book.meet(high, low, rows.readInt32BE(at + 8), rows.readInt32BE(at + 12) === 1));
+      const hash = hashAt(rows, at);
+      look(hash, book.meet(hash, rows.readInt32BE(at + 8), rows.readInt32BE(at + 12) === 1));
     }
   }
-  for (const { hash, versions } of book.unmet()) look(() => hash, versions);
+  for (const { hash, versions } of book.unmet()) look(hash, versions);
   tally.checked('I12', checked);
   const names = await namesOf(ask, aggregate, bad.slice(0, MAX_NAMED).map(({ hash }) => hash));
   for (const { hash, problem } of bad) tally.violated({ invariant: 'I12', what: `${aggregate.table} ${names.get(hash) ?? ''}`.trim(), problem });

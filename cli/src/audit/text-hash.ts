@@ -45,12 +45,17 @@ export function hashOf(text: string): Hash {
   return { high: b >>> 0, low: c >>> 0 };
 }
 
+/** As `int8send` packs it. */
+export function hashAt(bytes: Buffer, at: number): Hash {
+  return { high: bytes.readUInt32BE(at), low: bytes.readUInt32BE(at + 4) };
+}
+
 /** As Postgres writes it: signed. */
 export function signed({ high, low }: Hash): bigint {
   return BigInt.asIntN(64, (BigInt(high) << 32n) | BigInt(low));
 }
 
-/** How something is told of which only the hash is known, until it is named. */
+/** As `tagAt` in buckets.ts. */
 export function tagOf({ high, low }: Hash): string {
   return `#${[high, low].map((word) => word.toString(16).padStart(8, '0')).join('')}`;
 }
