@@ -1,10 +1,10 @@
-// What belongs together, brought together by Postgres without sorting: rows with the same hash of their key are in one of 256 buckets, and a
+// What belongs together, brought together by Postgres without sorting: rows with the same hash of their key are in one of a thousand buckets, and a
 // bucket is small enough to be taken apart here.
 import { type Database, type Moment, expectedRows } from './database.ts';
 
 /** Postgres holds the buckets until it has read all rows: of more rows it is asked in slices, each with a part of the buckets. About 200 MB. */
 const ROWS_AT_A_TIME = 3_000_000;
-export const BUCKETS = 256;
+export const BUCKETS = 1_024;
 /** Offenders that are looked up by name. */
 const MAX_TAGS = 200;
 

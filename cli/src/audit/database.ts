@@ -45,8 +45,8 @@ const STATEMENT_MS = 900_000;
 const IDLE_MS = 600_000;
 /** Rows in a batch: about half a megabyte. */
 const BATCH = 2_000;
-/** Of eight kilobytes. The narrowest rows are ids: a megabyte of them. */
-const PAGES = 400;
+/** Of eight kilobytes. The narrowest rows are ids: half a megabyte of them. */
+const PAGES = 200;
 /** Rows of `few`; whoever has more has something else to read first. */
 const FEW = 1_000;
 /** One sort of a million narrow rows; two statements at a time make a few of them. */

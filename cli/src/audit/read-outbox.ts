@@ -34,8 +34,8 @@ const AGGREGATES: readonly Aggregate[] = [
 const OUTBOX_DAYS = `greatest($1::timestamptz, now() - interval '7 days' + interval '1 hour')`;
 const PUBLISHED = 2;
 const YOUNG = 1;
-/** Events in one answer: about half a megabyte. */
-const STEP = 20_000;
+/** Events in one answer: a third of a megabyte. */
+const STEP = 10_000;
 /** Offenders that are looked up by name. */
 const MAX_NAMED = 10;
 
