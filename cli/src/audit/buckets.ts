@@ -1,11 +1,11 @@
-// What belongs together, brought together by Postgres without sorting: rows with the same hash of their key are in one of a thousand buckets, and a
-// bucket is small enough to be taken apart here.
+// What belongs together, brought together by Postgres without sorting: rows with the same hash of their key are in the same of a thousand
+// buckets, and a bucket is small enough to be taken apart here.
 import { type Database, type Moment, expectedRows } from './database.ts';
 
 /** Postgres holds the buckets until it has read all rows: of more rows it is asked in slices, each with a part of the buckets. About 200 MB. */
 const ROWS_AT_A_TIME = 3_000_000;
 export const BUCKETS = 1_024;
-/** Offenders that are looked up by name. */
+/** Looked up at a time. */
 const MAX_TAGS = 200;
 
 /** `rows`: a statement whose column `hash` is of the key; `packed`: what is kept of a row, its hash first; `tables`: what it reads. */
@@ -40,7 +40,7 @@ export function eachKey(bucket: Buffer, parts: Part[], each: (places: number[]) 
   const [last, before] = [new Uint32Array(room), new Uint32Array(count + 1)];
   for (let row = 1; row <= count; row += 1) {
     const at = rows[row] as number;
-    let slot = (bucket.readUInt32BE(at + 4) >>> 8) & (room - 1);
+    let slot = bucket.readUInt32BE(at) & (room - 1);
     for (; last[slot] !== 0 && !isSame(bucket, rows[last[slot] as number] as number, at); slot = (slot + 1) & (room - 1));
     before[row] = last[slot] as number;
     last[slot] = row;

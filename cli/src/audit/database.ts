@@ -1,4 +1,4 @@
-// Reads a service's database: read-only transactions, server-side cursors, never more than a few batches of rows in memory.
+// Reads a service's database: read-only transactions, server-side cursors or COPY, never more than a few batches of rows in memory.
 import pg from 'pg';
 import { type Bytes, copyOut, withValues } from './copy.ts';
 import type { Source } from './report.ts';

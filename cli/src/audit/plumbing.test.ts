@@ -1,10 +1,13 @@
 // What the checks stand on: merging, sets of ids, the tally.
 import { expect, test } from 'vitest';
+import { BUCKETS, eachKey, tagAt } from './buckets.ts';
+import { withValues } from './copy.ts';
 import { createIdCollector, endOf, has, idOf, missing, repeated } from './ids.ts';
+import { RECORD, createLedger } from './ledger.ts';
 import { type Keyed, mergeByKey, sortedLines } from './merge.ts';
 import { MARK, createMessageBook } from './messages-book.ts';
 import { createTally, rowsOf } from './report.ts';
-import { type Hash, hashOf, signed } from './text-hash.ts';
+import { type Hash, hashOf, signed, tagOf } from './text-hash.ts';
 import { createVersionBook } from './versions.ts';
 
 async function* batches<T>(...all: Keyed<T>[][]): AsyncGenerator<Keyed<T>[]> {
@@ -108,4 +111,41 @@ test.each([
   ['ord_7xvdevugdhf27mf6bo4hlv4qyox29', -6053317747954766152n], ['é€𝄞xyz€€', 5092516705770214424n], ['x'.repeat(171), -3787220779924193769n],
 ])('%j has the hash that Postgres has for it', (text, hash) => {
   expect(signed(hashOf(text))).toBe(hash);
+});
+
+test('what is of one order is found together, whichever side of a bucket it is on', () => {
+  const row = (orderId: string, bytes: number) => {
+    const found = Buffer.alloc(bytes);
+    found.writeBigInt64BE(signed(hashOf(orderId)));
+    return found;
+  };
+  const orders = ['a', 'b', 'c'].map((orderId) => row(orderId, 16));
+  const steps = ['b', 'c', 'b', 'd', 'b'].map((orderId) => row(orderId, 24));
+  const bucket = Buffer.concat([...orders, ...steps]);
+  const found = new Map<string, number[]>();
+  eachKey(bucket, [{ bytes: 16, end: 48 }, { bytes: 24, end: 168 }], (places) => found.set(tagAt(bucket, places[0] as number), [...places]));
+  const placesOf = (orderId: string) => found.get(tagOf(hashOf(orderId)));
+  expect(['a', 'b', 'c', 'd'].map(placesOf)).toEqual([[0], [16, 48, 96, 144], [32, 72], [120]]);
+  expect(found.size).toBe(4);
+});
+
+test('a ledger gives back its records by bucket, however many', () => {
+  const ledger = createLedger();
+  for (let n = 0; n < 25_000; n += 1) ledger.add({ time: '', type: 'captured', orderId: `ord_${n}`, amount: n, currency: 'eur', intent: 'pi' }, n % 2 === 1);
+  const bucketOf = ledger.buckets();
+  const amounts: number[] = [];
+  for (let bucket = 0; bucket < BUCKETS; bucket += 1) {
+    const records = bucketOf(bucket);
+    for (let at = 0; at < records.length; at += RECORD.bytes) {
+      const amount = records.readDoubleBE(at + RECORD.amount);
+      expect([tagAt(records, at), records.readInt32BE(at + RECORD.young)]).toEqual([tagOf(hashOf(`ord_${amount}`)), amount % 2]);
+      amounts.push(amount);
+    }
+  }
+  expect(amounts.sort((a, b) => a - b)).toEqual(Array.from({ length: 25_000 }, (_, n) => n));
+});
+
+test('values are written into a statement once, as literals', () => {
+  const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
+  expect(withValues(`SELECT $1::float8, $2, $3, $12`, [30, "it's $1", ['a', "b'"]], literal)).toBe(`SELECT '30'::float8, 'it''s $1', ARRAY['a', 'b''']::text[], NULL`);
 });

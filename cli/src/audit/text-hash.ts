@@ -1,5 +1,6 @@
 // The hash that Postgres has for texts, so that what others tell of an order can be put beside rows of which only the hash was read.
-// `hashtextextended(text, 0)`: Bob Jenkins' lookup3 as in src/common/hashfn.c. Which partition a row is in hangs on it, so it stays as it is.
+// `hashtextextended(text, 0)`: Bob Jenkins' lookup3 as in src/common/hashfn.c. Which partition a row is in hangs on it, so it stays
+// as it is; this is how little-endian machines have it.
 
 /** The eight bytes, as two numbers. The lower one is Postgres's `hashtext` too. */
 export type Hash = { high: number; low: number };
