@@ -7,7 +7,7 @@ import type { Source } from './report.ts';
 export type Row = (string | null)[];
 export type Database = {
   /** Rows in batches. Parameters are $1 …; the values that are the same everywhere are in `Window`. */
-  rows(sql: string, values?: unknown[], batch?: number): AsyncIterable<Row[]>;
+  rows(sql: string, values?: unknown[]): AsyncIterable<Row[]>;
   /** All rows of an answer that is known to be small. */
   few(sql: string, values?: unknown[]): Promise<Row[]>;
   /** Rows whose columns Postgres packs in bulk, as bytes. */
@@ -53,18 +53,18 @@ const FEW = 1_000;
 const WORK_MEM = '96MB';
 
 export function openDatabase(source: Source, url: string | undefined): Database {
-  async function* batches(client: pg.Client, sql: string, values: unknown[], size: number): AsyncGenerator<Row[]> {
+  async function* batches(client: pg.Client, sql: string, values: unknown[]): AsyncGenerator<Row[]> {
     await reached(() => client.query(`DECLARE audited NO SCROLL CURSOR FOR ${sql}`, values));
-    const fetch = { text: `FETCH ${size} FROM audited`, rowMode: 'array' as const, types: AS_TEXT };
+    const fetch = { text: `FETCH ${BATCH} FROM audited`, rowMode: 'array' as const, types: AS_TEXT };
     let next = reached(() => fetchFrom(client, fetch));
     for (;;) {
       const batch = await next;
-      if (batch.length === size) {
+      if (batch.length === BATCH) {
         next = reached(() => fetchFrom(client, fetch));
         next.catch(() => {}); // told when it is awaited
       }
       if (batch.length > 0) yield batch;
-      if (batch.length < size) break;
+      if (batch.length < BATCH) break;
     }
     await reached(() => client.query('CLOSE audited'));
   }
@@ -123,7 +123,7 @@ export function openDatabase(source: Source, url: string | undefined): Database 
   }
 
   return {
-    rows: (sql, values = [], size = BATCH) => alone((client) => batches(client, sql, values, size)),
+    rows: (sql, values = []) => alone((client) => batches(client, sql, values)),
     packed: (sql, values) => alone((client) => bytes(client, sql, values)),
     pieces: (table, sql, values) => alone((client) => pieces(client, table, sql, values)),
     async moment(work) {
