@@ -41,7 +41,7 @@ async function idsIn(nats: string, stream: string, since: Date): Promise<Ids> {
   const ids = createIdCollector();
   const streams = await openStreams(nats);
   try {
-    await streams.read(stream, new Date(since.getTime() - SKEW_MS), (id) => ids.addUuid(id));
+    await streams.read(stream, new Date(since.getTime() - SKEW_MS), (id) => ids.addText(id));
   } finally {
     await streams.close();
   }

@@ -179,6 +179,8 @@ describe('sabotage', () => {
     const report = await audit(sources, SETTLED).finally(() => within(name, ...mending.map(filled)));
     expect(violationsOf(report)).toEqual(invariants);
     for (const invariant of invariants) expect(rowOf(report, invariant)?.first[0]?.problem).toMatch(/\w/);
+    // Whoever is named is named as the tables have it, not by the hash under which it was found.
+    for (const { what, problem } of report.rows.flatMap(({ first }) => first)) expect(`${what}: ${problem}`).not.toMatch(/#[0-9a-f]{16}|\?[0-9A-F]{8}|^a message|…$/);
   });
 
   test('mended, nothing is left to find', async () => {

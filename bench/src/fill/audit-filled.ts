@@ -25,8 +25,14 @@ export async function auditFilled(system: System, { orders, streams }: { orders:
     const fillSeconds = (performance.now() - begun) / 1_000;
     if (streams) say('their events');
     const published = streams ? await publishOutboxes(system, broker) : 0;
-    say('audit');
-    return { orders, fillSeconds, published, audit: await timedAudit(system, streams) };
+    say('the ledgers of the providers');
+    const ledgers = await serveLedgers(system.runtime.postgres, system.home);
+    try {
+      say('audit');
+      return { orders, fillSeconds, published, audit: await timedAudit(system, ledgers.url, streams) };
+    } finally {
+      await ledgers.close();
+    }
   } finally {
     await broker.close();
   }
@@ -40,23 +46,18 @@ Their audit took ${audit.seconds.toFixed(1)} s and ${Math.round(audit.megabytes)
 }
 
 /** The command itself, as somebody would run it. */
-async function timedAudit(system: System, streams: boolean): Promise<Filled['audit']> {
-  const ledgers = await serveLedgers(system.runtime.postgres);
+async function timedAudit(system: System, sandbox: string, streams: boolean): Promise<Filled['audit']> {
   const file = path.join(system.home, 'filled.json');
-  writeFileSync(file, JSON.stringify({ postgres: system.runtime.postgres, sandbox: ledgers.url, ...(streams && { nats: system.runtime.nats }) }), { mode: 0o600 });
-  try {
-    const begun = performance.now();
-    const child = spawn(process.execPath, ['cli/src/main.ts', 'audit', '--grace', '0s', '--runtime', file], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
-    let output = '';
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => void (output += text));
-    const ended = new Promise<number>((resolve, reject) => child.once('error', reject).once('close', (code) => resolve(code ?? -1)));
-    let [megabytes, exit] = [0, undefined as number | undefined];
-    while (exit === undefined) {
-      megabytes = Math.max(megabytes, memory([child.pid ?? 0]).rss);
-      exit = await Promise.race([ended, setTimeout(LOOK_MS, undefined)]);
-    }
-    return { seconds: (performance.now() - begun) / 1_000, megabytes, exit, output };
-  } finally {
-    await ledgers.close();
+  writeFileSync(file, JSON.stringify({ postgres: system.runtime.postgres, sandbox, ...(streams && { nats: system.runtime.nats }) }), { mode: 0o600 });
+  const begun = performance.now();
+  const child = spawn(process.execPath, ['cli/src/main.ts', 'audit', '--grace', '0s', '--runtime', file], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => void (output += text));
+  const ended = new Promise<number>((resolve, reject) => child.once('error', reject).once('close', (code) => resolve(code ?? -1)));
+  let [megabytes, exit] = [0, undefined as number | undefined];
+  while (exit === undefined) {
+    megabytes = Math.max(megabytes, memory([child.pid ?? 0]).rss);
+    exit = await Promise.race([ended, setTimeout(LOOK_MS, undefined)]);
   }
+  return { seconds: (performance.now() - begun) / 1_000, megabytes, exit, output };
 }

@@ -3,9 +3,10 @@ import { type Database, SourceAwayError, openDatabase } from './database.ts';
 import type { ProviderAddress } from './provider.ts';
 import { checkDeadlines } from './read-deadlines.ts';
 import { checkEvents } from './read-events.ts';
+import { checkLetters } from './read-letters.ts';
 import { checkMessages } from './read-messages.ts';
 import { checkOrders } from './read-orders.ts';
-import { checkHeardVersions, checkLetters, checkPaths } from './read-paths.ts';
+import { checkPaths } from './read-paths.ts';
 import { checkRequests } from './read-requests.ts';
 import { checkStock } from './read-stock.ts';
 import { type Report, SERVICES, type Service, type Source, type Tally, createTally, rowsOf } from './report.ts';
@@ -41,7 +42,7 @@ const TOLERANCE_MS = 60_000;
 
 type Family = (world: World, tally: Tally) => Promise<void>;
 /** The long ones first, so that no lane ends much later than the others. */
-const FAMILIES: readonly Family[] = [checkEvents, checkOrders, checkPaths, checkMessages, checkHeardVersions, checkStock, checkRequests, checkDeadlines, checkLetters];
+const FAMILIES: readonly Family[] = [checkEvents, checkOrders, checkPaths, checkMessages, checkStock, checkRequests, checkDeadlines, checkLetters];
 /** Families at a time: enough to keep two cores busy with sorting here and there. */
 const LANES = 3;
 

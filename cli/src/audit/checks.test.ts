@@ -1,6 +1,6 @@
 // Every check is shown a sound case and, for each way to break it, one that it must catch.
 import { describe, expect, test } from 'vitest';
-import { type Letter, type Versions, eventsOf, judgeLetter, judgeVersions, streamOf } from './events.ts';
+import { type Letter, type Versions, eventsOf, judgeHeard, judgeLetter, judgeVersions, streamOf } from './events.ts';
 import { KINDS, buyerWasTold, judgeMessage } from './messages.ts';
 import { booksAgree, moneyIsRight, paidIsServed } from './money.ts';
 import type { OrderFacts, OrderRow, PaymentRow, Scope } from './order-facts.ts';
@@ -9,8 +9,8 @@ import { judge } from './read-orders.ts';
 import { createTally, rowsOf } from './report.ts';
 import { type SkuFacts, judgeSku, stockFollowsOrder } from './stock.ts';
 
-const ORDER: OrderRow = { state: 'CONFIRMED', paymentState: 'PAID', paymentVersion: 2, paymentStatus: 'SUCCEEDED', captured: 500, refunded: 0, disputed: false, currency: 'EUR', total: 500, stockCommitted: true, moving: false, phone: false };
-const PAYMENT: PaymentRow = { state: 'SUCCEEDED', amount: 500, currency: 'EUR', captured: 500, refunded: 0, refundPending: 0, disputed: false, version: 2, intent: 'pi_1', moving: false, asked: 0 };
+const ORDER: OrderRow = { state: 'CONFIRMED', paymentStatus: 'SUCCEEDED', captured: 500, refunded: 0, disputed: false, currency: 'EUR', total: 500, stockCommitted: true, moving: false, phone: false };
+const PAYMENT: PaymentRow = { state: 'SUCCEEDED', amount: 500, currency: 'EUR', captured: 500, refunded: 0, refundPending: 0, disputed: false, intent: 'pi_1', moving: false, asked: 0 };
 const CAPTURE = { type: 'captured', amount: 500, currency: 'eur', intent: 'pi_1', moving: false };
 const REFUND = { ...CAPTURE, type: 'refunded' };
 const TOLD = (...kinds: string[]) => ({ kinds: KINDS.reduce((bits, kind, bit) => (kinds.includes(kind) ? bits | (1 << bit) : bits), 0), moving: false });
@@ -172,6 +172,14 @@ describe('versions', () => {
     expect(judgeVersions({ ...sound, whole: false, first: 3 }, 'every', 2)).toBeUndefined();
     expect(judgeVersions({ ...sound, whole: false, first: undefined, last: undefined }, 'every', 2)).toBeUndefined();
   });
+});
+
+test.each<[number[], number, RegExp | undefined]>([
+  [[2], 2, undefined], [[2, 3, 3], 3, undefined], [[], 1, undefined], [[], 2, /none/], [[2], 3, /has 1 of them, the last one 2/], [[2, 4], 4, /2 of them/], [[2, 3], 2, /the last one 3/],
+])('an order that has heard of versions %j and stands at %d', (heard, version, problem) => {
+  const said = judgeHeard(heard, version);
+  if (problem) expect(said).toMatch(problem);
+  else expect(said).toBeUndefined();
 });
 
 test.each<[Partial<Letter>, RegExp | undefined]>([

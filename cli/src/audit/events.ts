@@ -46,6 +46,12 @@ export function judgeVersions({ back, gaps, first, last, current, whole }: Versi
   return undefined;
 }
 
+/** I12 of an order: it has heard of every version of its payment that was said, from the second on, and stands at the last one. */
+export function judgeHeard(heard: number[], version: number): string | undefined {
+  const [different, last] = [new Set(heard).size, Math.max(1, ...heard)];
+  return different === version - 1 && last === version ? undefined : `it stands at version ${version} of its payment; its timeline has ${different} of them, the last one ${heard.length > 0 ? last : 'none'}`;
+}
+
 export type Letter = { id: string; state: 'open' | 'replayed' | 'discarded'; handled: boolean; eventId: string; headers: boolean; resolvedBy: string; note: string };
 
 /** I14: what was buried is either waiting for a person, whole, or it was dealt with as it says. */

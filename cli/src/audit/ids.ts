@@ -5,12 +5,14 @@
 export type Ids = { count: number; words: Uint32Array };
 
 const BYTES = 8;
+/** Of a whole one. */
+export const UUID_BYTES = 16;
 /** The same eight bytes of a row's `event_id`, in SQL. */
 export const ID_OF_ROW = 'substring(uuid_send(event_id) FROM 9)';
 
-/** Collects ids into a sorted array. */
-export function createIdCollector() {
-  let words = new Uint32Array(2 * 1_024);
+/** Collects ids into a sorted array. `expected`: about how many. */
+export function createIdCollector(expected = 0) {
+  let words = new Uint32Array(2 * (expected + 1_024));
   let count = 0;
   const grow = (wanted: number) => {
     if (wanted * 2 <= words.length) return;
@@ -18,22 +20,24 @@ export function createIdCollector() {
     larger.set(words.subarray(0, count * 2));
     words = larger;
   };
+  const add = (bytes: Buffer, at: number) => {
+    grow(count + 1);
+    words[2 * count] = bytes.readUInt32LE(at);
+    words[2 * count + 1] = bytes.readUInt32LE(at + 4);
+    count += 1;
+  };
   return {
-    /** One, out of bytes that it begins at. */
-    add(bytes: Buffer, at: number): void {
-      grow(count + 1);
-      words[2 * count] = bytes.readUInt32LE(at);
-      words[2 * count + 1] = bytes.readUInt32LE(at + 4);
-      count += 1;
+    /** The UUID that begins there. */
+    addUuid(bytes: Buffer, at: number): void {
+      add(bytes, at + UUID_BYTES - BYTES);
     },
     /** Many, one after the other. */
-    addAll(bytes: Buffer): void {
-      grow(count + Math.floor(bytes.length / BYTES));
-      new Uint8Array(words.buffer).set(bytes, count * BYTES);
-      count += Math.floor(bytes.length / BYTES);
+    addUuids(bytes: Buffer): void {
+      grow(count + Math.floor(bytes.length / UUID_BYTES));
+      for (let at = 0; at < bytes.length; at += UUID_BYTES) this.addUuid(bytes, at);
     },
-    addUuid(uuid: string): void {
-      this.add(Buffer.from(idOf(uuid), 'hex'), 0);
+    addText(uuid: string): void {
+      add(Buffer.from(idOf(uuid), 'hex'), 0);
     },
     sorted(): Ids {
       new BigUint64Array(words.buffer, 0, count).sort();

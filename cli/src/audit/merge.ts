@@ -67,7 +67,7 @@ export async function* keyed<T>(batches: AsyncIterable<(string | null)[][]>, rea
 }
 
 /**
- * A line as one flat text. Pieces put together, or cut out of a ledger's answer, would keep everything they came from in memory:
+ * A line as one flat text. Pieces put together, or cut out of a longer one, would keep everything they came from in memory:
  * measured 1 kB a line instead of a tenth of it.
  */
 export function flat(line: string): string {

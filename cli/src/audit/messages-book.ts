@@ -1,6 +1,6 @@
 // What was sent under each (order, kind, channel), millions of them: counted under a hash of eight bytes, in one table of numbers.
-import { hash } from 'node:crypto';
 import type { MessageFacts } from './messages.ts';
+import type { Hash } from './text-hash.ts';
 
 const FIRST_ROOM = 1 << 12;
 const FULL = 0.75;
@@ -11,11 +11,6 @@ const MOST = 255;
 const TAKEN = 1;
 /** What is known of all under one key. `recent`: created since the audit's beginning. */
 export const MARK = { moving: 2, recent: 4, sms: 8, admins: 16 } as const;
-
-/** The eight bytes, as Postgres makes them: see `KEY_HASH` in read-messages.ts. */
-export function hashOfKey(key: string): Buffer {
-  return hash('md5', key, 'buffer').subarray(0, 8);
-}
 
 export type Counted = Omit<MessageFacts, 'forAdmins'> & { delivered: number; marks: number };
 
@@ -28,8 +23,7 @@ export function createMessageBook() {
     while (marks[at] !== 0 && (high[at] !== h || low[at] !== l)) at = (at + 1) & (room - 1);
     return at;
   };
-  const take = (bytes: Buffer, from: number): number => {
-    const [h, l] = [bytes.readUInt32BE(from), bytes.readUInt32BE(from + 4)];
+  const take = ({ high: h, low: l }: Hash): number => {
     let at = placeOf(h, l);
     if (marks[at] !== 0) return at;
     count += 1;
@@ -60,21 +54,21 @@ export function createMessageBook() {
   };
 
   return {
-    /** A row of ours, whose hash begins at `from`. `isOwn`: not a repeat that somebody asked for. */
-    row(bytes: Buffer, from: number, { isOwn, isSent, isDoubtful }: { isOwn: boolean; isSent: boolean; isDoubtful: boolean }, mark: number): void {
-      const at = take(bytes, from);
+    /** A row of ours. `isOwn`: not a repeat that somebody asked for. */
+    row(key: Hash, { isOwn, isSent, isDoubtful }: { isOwn: boolean; isSent: boolean; isDoubtful: boolean }, mark: number): void {
+      const at = take(key);
       if (isOwn) add(at, ROWS);
       if (isSent) add(at, SENT);
       if (isDoubtful) add(at, DOUBTFUL);
       marks[at] = (marks[at] as number) | mark;
     },
     /** A message that the provider has taken. */
-    delivered(key: string, mark: number): void {
-      const at = take(hashOfKey(key), 0);
+    delivered(key: Hash, mark: number): void {
+      const at = take(key);
       add(at, DELIVERED);
       marks[at] = (marks[at] as number) | mark;
     },
-    *all(): Generator<Counted & { hash: () => string }> {
+    *all(): Generator<Counted & { hash: () => Hash }> {
       for (let at = 0; at < room; at += 1) {
         if (marks[at] === 0) continue;
         const of = (which: number) => {
@@ -82,7 +76,7 @@ export function createMessageBook() {
           return known < MOST ? known : known + (more.get(`${idAt(at)} ${which}`) ?? 0);
         };
         yield {
-          hash: () => idAt(at), rows: of(ROWS), sent: of(SENT), doubtful: of(DOUBTFUL), delivered: of(DELIVERED), moving: ((marks[at] as number) & MARK.moving) !== 0, marks: marks[at] as number,
+          hash: () => ({ high: high[at] as number, low: low[at] as number }), rows: of(ROWS), sent: of(SENT), doubtful: of(DOUBTFUL), delivered: of(DELIVERED), moving: ((marks[at] as number) & MARK.moving) !== 0, marks: marks[at] as number,
         };
       }
     },

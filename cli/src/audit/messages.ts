@@ -15,12 +15,10 @@ export function buyerWasTold({ order, payment, messages }: OrderFacts, { have }:
   if (order.state === 'CANCELLED') due.add('order_cancelled');
   if (order.state === 'FULFILLED') due.add('order_fulfilled');
   if ((payment?.refunded ?? 0) > 0) due.add('refund');
-  const untold = KINDS.filter((message, bit) => {
-    const [kind = '', channel] = message.split('/');
-    return due.has(kind) && (channel === 'email' || order.phone) && !((messages?.kinds ?? 0) & (1 << bit));
-  });
+  const untold = KINDS.filter((_, bit) => due.has(PARTS[bit]?.kind ?? '') && (PARTS[bit]?.channel === 'email' || order.phone) && !((messages?.kinds ?? 0) & (1 << bit)));
   if (untold.length > 0) problem(`no message ${untold.join(', ')}`);
 }
+const PARTS = KINDS.map((message) => ({ kind: message.slice(0, message.indexOf('/')), channel: message.slice(message.indexOf('/') + 1) }));
 
 /**
  * Rows and the provider's messages of one (order, kind, channel). `doubtful`: tried, and nobody knows how it ended. `delivered`: how many

@@ -3,7 +3,7 @@ import type { Source } from './report.ts';
 
 /** Money is in minor units; a total has at most 13 digits, so a number is exact. */
 export type OrderRow = {
-  state: string; paymentState: string; paymentVersion: number; paymentStatus: string;
+  state: string; paymentStatus: string;
   captured: number; refunded: number; disputed: boolean;
   currency: string; total: number; stockCommitted: boolean; moving: boolean;
   /** The buyer gave a number: only then there are text messages. */
@@ -11,7 +11,7 @@ export type OrderRow = {
 };
 export type PaymentRow = {
   state: string; amount: number; currency: string; captured: number; refunded: number; refundPending: number; disputed: boolean;
-  version: number; intent: string; moving: boolean;
+  intent: string; moving: boolean;
   /** Sum of the refunds that were asked for and not refused. */
   asked: number;
 };

@@ -16,39 +16,29 @@ const PAGE = 100;
 const MAX_RECORDS = 1_000_000;
 const STRIPE_TIMEOUT_MS = 30_000;
 
-/** What the provider charged, gave back and so on, in any order. */
-export function moneyRows(address: ProviderAddress, since: Date | undefined): AsyncGenerator<MoneyRow> {
+/** What the provider charged, gave back and so on, in any order, many at a time. */
+export function moneyRows(address: ProviderAddress, since: Date | undefined): AsyncIterable<MoneyRow[]> {
   return 'stripe' in address ? stripeRows(address.stripe, since) : sandboxRows(address.sandbox);
 }
 
-async function* sandboxRows(sandbox: string): AsyncGenerator<MoneyRow> {
-  for await (const line of ledgerLines('provider', sandbox, 'stripe')) {
-    const { time, type, order_id: orderId, amount, currency, payment_intent: intent } = JSON.parse(line) as { time: string; type: string; order_id: string | null; amount: number; currency: string; payment_intent: string };
-    yield { time, type, orderId: orderId ?? '', amount, currency, intent };
+type MoneyLine = { time: string; type: string; order_id: string | null; amount: number; currency: string; payment_intent: string };
+
+async function* sandboxRows(sandbox: string): AsyncGenerator<MoneyRow[]> {
+  for await (const lines of ledgerRows<MoneyLine>('provider', sandbox, 'stripe')) {
+    yield lines.map(({ time, type, order_id: orderId, amount, currency, payment_intent: intent }) => ({ time, type, orderId: orderId ?? '', amount, currency, intent }));
   }
 }
 
 /** Messages that were really handed over, each as when and for what. */
-export async function* messageRows(sandbox: string, source: 'mails' | 'texts'): AsyncGenerator<{ time: string; key: string }> {
-  const channel = source === 'mails' ? 'email' : 'sms';
-  for await (const line of ledgerLines(source, sandbox, source === 'mails' ? 'postmark?bodies=false' : 'twilio')) {
-    const { time, order_id: orderId, kind } = JSON.parse(line) as { time: string; order_id: string | null; kind: string | null };
-    yield { time, key: messageKey(orderId ?? '', kind ?? '', channel) };
-  }
+export type MessageRow = { time: string; order_id: string | null; kind: string | null };
+
+export function messageRows(sandbox: string, source: 'mails' | 'texts'): AsyncIterable<MessageRow[]> {
+  return ledgerRows(source, sandbox, source === 'mails' ? 'postmark?bodies=false' : 'twilio');
 }
 
-/** One word, whatever a metadata field holds. */
-export function messageKey(orderId: string, kind: string, channel: string): string {
-  return `${oneWord(orderId)}/${oneWord(kind)}/${channel}`;
-}
-
-export function oneWord(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u0020]/g, '_');
-}
-
-// The ledgers are JSON arrays with a row on each line. Not by fetch: its streams cost several times as much as all that is done with a line.
-async function* ledgerLines(source: Source, sandbox: string, provider: string): AsyncGenerator<string> {
+// The ledgers are JSON arrays with a row on each line, read as far as lines have come. Not by fetch: its streams cost several times as much
+// as all that is done with a line.
+async function* ledgerRows<T>(source: Source, sandbox: string, provider: string): AsyncGenerator<T[]> {
   const url = new URL(`${sandbox.replace(/\/$/, '')}/ledger/${provider}`);
   const request = (url.protocol === 'https:' ? https : http).get(url, { timeout: IDLE_MS });
   request.once('timeout', () => request.destroy(new Error('it stopped answering')));
@@ -56,18 +46,20 @@ async function* ledgerLines(source: Source, sandbox: string, provider: string): 
     const [answer] = (await once(request, 'response')) as [http.IncomingMessage];
     if (answer.statusCode !== 200) throw new Error(`it answered ${answer.statusCode}`);
     answer.setEncoding('utf8');
-    let rest = '';
+    let [rest, closed] = ['', false];
     for await (const part of answer as AsyncIterable<string>) {
-      const text = rest + part;
-      let from = 0;
-      for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', from)) {
-        const line = rowIn(text, from, end);
-        if (line !== '') yield line;
-        from = end + 1;
+      const end = part.lastIndexOf('\n');
+      if (end < 0) {
+        rest += part;
+        continue;
       }
-      rest = text.slice(from);
+      const lines = rest + part.slice(0, end);
+      rest = part.slice(end + 1);
+      closed = lines.endsWith(']');
+      const rows = rowsIn(lines);
+      if (rows !== '') yield JSON.parse(`[${rows}]`) as T[];
     }
-    if (rowIn(rest, 0, rest.length) !== '') throw new Error('its answer broke off');
+    if (!closed || rest !== '') throw new Error('its answer broke off');
   } catch (error) {
     throw error instanceof SourceAwayError ? error : new SourceAwayError(source, error);
   } finally {
@@ -75,14 +67,12 @@ async function* ledgerLines(source: Source, sandbox: string, provider: string): 
   }
 }
 
-/** A line without the array around it. */
-function rowIn(text: string, from: number, end: number): string {
-  const start = text[from] === '[' ? from + 1 : from;
-  const last = text[end - 1];
-  return text.slice(start, last === ',' || last === ']' ? end - 1 : end);
+/** Lines without the array around them, and without the comma before the next one. */
+function rowsIn(lines: string): string {
+  return lines.slice(lines.startsWith('[') ? 1 : 0, /[,\]]$/.test(lines) ? -1 : undefined);
 }
 
-async function* stripeRows({ secretKey, apiBase }: { secretKey: string; apiBase?: string | undefined }, since: Date | undefined): AsyncGenerator<MoneyRow> {
+async function* stripeRows({ secretKey, apiBase }: { secretKey: string; apiBase?: string | undefined }, since: Date | undefined): AsyncGenerator<MoneyRow[]> {
   try {
     const { Stripe: Sdk } = await import('stripe');
     const base = new URL(apiBase ?? 'https://api.stripe.com');
@@ -90,11 +80,11 @@ async function* stripeRows({ secretKey, apiBase }: { secretKey: string; apiBase?
     const stripe = new Sdk(secretKey, { host: base.hostname, port: base.port || (protocol === 'http' ? 80 : 443), protocol, timeout: STRIPE_TIMEOUT_MS, telemetry: false });
     const page = { limit: PAGE, ...(since && { created: { gte: Math.floor(since.getTime() / 1_000) } }) };
     for await (const intent of first(stripe.paymentIntents.list(page))) {
-      if (intent.amount_received > 0) yield rowOf('captured', intent.created, intent, intent.amount_received, intent.currency);
+      if (intent.amount_received > 0) yield [rowOf('captured', intent.created, intent, intent.amount_received, intent.currency)];
     }
     for await (const refund of first(stripe.refunds.list({ ...page, expand: ['data.payment_intent'] }))) {
       const intent = refund.payment_intent;
-      if (refund.status === 'succeeded') yield rowOf('refunded', refund.created, intent !== null && typeof intent === 'object' ? intent : undefined, refund.amount, refund.currency, refund.metadata?.['order_id']);
+      if (refund.status === 'succeeded') yield [rowOf('refunded', refund.created, intent !== null && typeof intent === 'object' ? intent : undefined, refund.amount, refund.currency, refund.metadata?.['order_id'])];
     }
   } catch (error) {
     throw new SourceAwayError('provider', error);

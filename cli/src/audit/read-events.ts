@@ -1,5 +1,5 @@
 // Reads outboxes, inboxes and streams as sets of ids, and compares them: I10 and I11; and I12 while an outbox is read.
-import { type Database, bytesOf } from './database.ts';
+import { type Database, expectedRows } from './database.ts';
 import { streamOf } from './events.ts';
 import { ID_OF_ROW, type Ids, createIdCollector, endOf, has, idOf, listOf, missing, repeated } from './ids.ts';
 import { readOutbox } from './read-outbox.ts';
@@ -14,10 +14,7 @@ const DEDUPE_WINDOW_MS = 120_000;
 /** Lost events that are looked up by name. */
 const MAX_NAMED = 10;
 
-// Ids in bulk, eight bytes each. The last byte spreads them over 256 rows.
-const INBOX = `
-  SELECT string_agg(${ID_OF_ROW}, ''::bytea) FROM inbox WHERE handle_time >= $1::timestamptz GROUP BY get_byte(uuid_send(event_id), 15)`;
-const GROUPS_AT_A_TIME = 16;
+const INBOX = (piece: string): string => `SELECT string_agg(uuid_send(event_id), ''::bytea) FROM inbox WHERE handle_time >= $1::timestamptz AND ${piece}`;
 const BURIED = `SELECT DISTINCT event_id FROM dead_letter`;
 // Reads the whole outbox: no index has the ends of ids.
 const NAMED = `SELECT event_id, type, aggregate_id FROM outbox WHERE ${ID_OF_ROW} = ANY(SELECT decode(unnest($1::text[]), 'hex'))`;
@@ -69,8 +66,8 @@ export async function checkEvents(world: World, tally: Tally): Promise<void> {
 type Arrivals = { handled: Ids; buried: Set<string> };
 
 async function readArrivals(database: Database, { since }: Window): Promise<Arrivals> {
-  const ids = createIdCollector();
-  for await (const groups of database.rows(INBOX, [since?.toISOString() ?? '-infinity'], GROUPS_AT_A_TIME)) for (const [bytes] of groups) ids.addAll(bytesOf(bytes));
+  const ids = createIdCollector(await expectedRows((sql, values) => database.few(sql, values), ['inbox']));
+  for await (const uuids of database.pieces('inbox', INBOX, [since?.toISOString() ?? '-infinity'])) ids.addUuids(uuids);
   const buried = new Set<string>();
   for await (const batch of database.rows(BURIED)) for (const [id] of batch) buried.add(idOf(id ?? ''));
   return { handled: ids.sorted(), buried };
@@ -82,8 +79,8 @@ async function readStream(streams: Streams, stream: string, window: Window): Pro
   const latest = new Date(window.start.getTime() - window.graceMs).toISOString();
   const earliest = new Date(Math.max(window.start.getTime() - OUTBOX_KEEPS_MS, window.since?.getTime() ?? 0)).toISOString();
   await streams.read(stream, window.since, (id, time) => {
-    ids.addUuid(id);
-    if (time >= earliest && time < latest) settled.addUuid(id);
+    ids.addText(id);
+    if (time >= earliest && time < latest) settled.addText(id);
   });
   return { ids: ids.sorted(), settled: settled.sorted() };
 }

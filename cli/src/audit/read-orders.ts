@@ -1,48 +1,41 @@
-// Reads orders, payments, reservations, messages and the provider's records side by side, by order id, and judges each order.
-import { type Keyed, flat, keyed, mergeByKey, sortedLines } from './merge.ts';
-import { KINDS, buyerWasTold } from './messages.ts';
+// Reads orders, payments, reservations, messages and the provider's records, brings together what is of one order, and judges it.
+import { BUCKETS, type Part, buckets, eachKey, namesOf, tagAt } from './buckets.ts';
+import { RECORD, createLedger } from './ledger.ts';
+import { buyerWasTold } from './messages.ts';
 import { booksAgree, moneyIsRight, paidIsServed } from './money.ts';
-import { type LedgerRow, type MessagesRow, type OrderFacts, type OrderRow, type PaymentRow, type ReservationRow, type Scope, isMoving, isPaid } from './order-facts.ts';
-import { moneyRows, oneWord } from './provider.ts';
-import type { Invariant, Tally } from './report.ts';
+import { type OrderFacts, type Scope, isMoving, isPaid } from './order-facts.ts';
+import { MESSAGES, ORDERS, PAYMENTS, RESERVATIONS, ledgerAt, messagesAt, orderAt, paymentAt, reservationAt } from './order-rows.ts';
+import { moneyRows } from './provider.ts';
+import { type Invariant, type Tally, createTally } from './report.ts';
 import { stockFollowsOrder } from './stock.ts';
-import { type Window, type World, isYoung, windowValues, young } from './window.ts';
+import { hashOf, tagOf } from './text-hash.ts';
+import { type World, isYoung, windowValues } from './window.ts';
 
-/** What belongs to an order may be a little older than it: its stock is held before it is stored. */
-const EARLIER = `($2::timestamptz - interval '10 minutes')`;
+const SIDES = [ORDERS, PAYMENTS, RESERVATIONS, MESSAGES] as const;
 
-const ORDERS = `
-  SELECT order_id, state, payment_state, payment_version, payment_status, captured, refunded, disputed, currency, total, stock_committed, ${young('update_time')}, customer_phone <> ''
-  FROM orders WHERE create_time >= $2::timestamptz ORDER BY order_id COLLATE "C"`;
-const PAYMENTS = `
-  SELECT p.order_id, p.state, p.amount, p.currency, p.captured, p.refunded, p.refund_pending, p.disputed, p.version, p.provider_payment_id, ${young('p.update_time')}, coalesce(r.asked, 0)
-  FROM payment p LEFT JOIN (SELECT order_id, sum(amount) AS asked FROM refund WHERE state <> 'FAILED' GROUP BY order_id) r USING (order_id)
-  WHERE p.create_time >= ${EARLIER} ORDER BY p.order_id COLLATE "C"`;
-const RESERVATIONS = `
-  SELECT order_id, state, ${young('update_time')} FROM reservation WHERE create_time >= ${EARLIER} ORDER BY order_id COLLATE "C"`;
-const MESSAGES = `
-  SELECT order_id, bit_or(CASE kind || '/' || channel ${KINDS.map((kind, bit) => `WHEN '${kind}' THEN ${1 << bit}`).join(' ')} ELSE 0 END), bool_or(${young('create_time')})
-  FROM notification WHERE order_id <> '' AND create_time >= ${EARLIER} GROUP BY order_id ORDER BY order_id COLLATE "C"`;
-
-export async function checkOrders({ window, databases, provider, have }: World, tally: Tally): Promise<void> {
-  const values = windowValues(window);
+export async function checkOrders(world: World, tally: Tally): Promise<void> {
+  const { window, databases, have } = world;
   const scope: Scope = { have, whole: window.since === undefined };
-  const none = async function* (): AsyncGenerator<never> {};
-  const read = <T>(source: 'order' | 'payment' | 'inventory' | 'notification', sql: string, toRow: (row: (string | null)[]) => T): AsyncIterable<Keyed<T>[]> =>
-    have.has(source) ? keyed(databases[source].rows(sql, values), toRow) : none();
-  const ledger = provider && have.has('provider') ? await ledgerLines(provider, window, tally) : [];
-
-  await mergeByKey(
-    {
-      order: read('order', ORDERS, orderOf),
-      payment: read('payment', PAYMENTS, paymentOf),
-      reservation: read('inventory', RESERVATIONS, ([, state, moving]): ReservationRow => ({ state: state ?? '', moving: moving === 't' })),
-      messages: read('notification', MESSAGES, ([, kinds, moving]): MessagesRow => ({ kinds: Number(kinds), moving: moving === 't' })),
-      ledger: sortedLines(ledger),
-    },
-    (orderId, { order, payment, reservation, messages, ledger: lines }) =>
-      judge({ orderId, order: order[0], payment: payment[0], reservation: reservation[0], messages: messages[0], ledger: lines.map(ledgerOf) }, scope, tally),
-  );
+  const found = createTally();
+  // They begin to gather while the ledger is read.
+  const sides = SIDES.map((side) => {
+    const database = databases[side.service];
+    const rows = have.has(side.service) ? buckets({ ...database, ask: (sql, values) => database.few(sql, values) }, side, windowValues(window)) : none();
+    return { bytes: side.bytes, next: inTurn(rows) };
+  });
+  try {
+    const ledger = await readLedger(world, tally);
+    for (let bucket = 0; bucket < BUCKETS; bucket += 1) {
+      const all = [...(await Promise.all(sides.map(({ next }) => next.of(bucket)))), ledger(bucket)];
+      const bytes = Buffer.concat(all);
+      let end = 0;
+      const parts = all.map((one, i): Part => ({ bytes: sides[i]?.bytes ?? RECORD.bytes, end: (end += one.length) }));
+      eachKey(bytes, parts, (places) => judge(factsAt(bytes, places, parts), scope, found));
+    }
+  } finally {
+    await Promise.allSettled(sides.map(({ next }) => next.close()));
+  }
+  tally.add(await named(found, world));
 }
 
 /** Judges one order and counts what was judged. */
@@ -62,35 +55,84 @@ export function judge(facts: OrderFacts, scope: Scope, tally: Tally): void {
   if (order && !facts.messages?.moving) check('I9', (problem) => buyerWasTold(facts, scope, problem));
 }
 
-async function ledgerLines(provider: NonNullable<World['provider']>, window: Window, tally: Tally): Promise<string[]> {
-  const lines: string[] = [];
+/** The provider's records by bucket; none when they can't be read. */
+async function readLedger({ window, provider, have }: World, tally: Tally): Promise<(bucket: number) => Buffer> {
+  const ledger = createLedger();
   let strangers = 0;
-  for await (const { time, type, orderId, amount, currency, intent } of moneyRows(provider, window.since)) {
-    if (orderId === '') strangers += 1;
-    else lines.push(flat(`${oneWord(orderId)} ${type} ${amount} ${currency} ${intent} ${isYoung(time, window) ? 't' : 'f'}`));
+  for await (const rows of provider && have.has('provider') ? moneyRows(provider, window.since) : none()) {
+    for (const row of rows) {
+      if (row.orderId === '') strangers += 1;
+      else ledger.add(row, isYoung(row.time, window));
+    }
   }
   if (strangers > 0) tally.note('I4', `${strangers} records of the provider name no order; they are not ours to judge`);
-  return lines;
+  return ledger.buckets();
 }
 
-function ledgerOf(line: string): LedgerRow {
-  const [type = '', amount, currency = '', intent = '', moving] = line.split(' ');
-  return { type, amount: Number(amount), currency, intent, moving: moving === 't' };
-}
+async function* none(): AsyncGenerator<never> {}
 
-function orderOf(row: (string | null)[]): OrderRow {
-  const [, state, paymentState, paymentVersion, paymentStatus, captured, refunded, disputed, currency, total, stockCommitted, moving, phone] = row as string[];
+type Bucket = { bucket: number; bytes: Buffer };
+
+/** The bytes of one bucket after the other; of those that are not there, none. */
+function inTurn(found: AsyncGenerator<Bucket>) {
+  const after = () => {
+    const next = found.next();
+    next.catch(() => {}); // told when it is awaited
+    return next;
+  };
+  let next = after();
   return {
-    state: state as string, paymentState: paymentState as string, paymentVersion: Number(paymentVersion), paymentStatus: paymentStatus as string,
-    captured: Number(captured), refunded: Number(refunded), disputed: disputed === 't', currency: currency as string, total: Number(total),
-    stockCommitted: stockCommitted === 't', moving: moving === 't', phone: phone === 't',
+    async of(bucket: number): Promise<Buffer> {
+      const { done, value } = await next;
+      if (done || value.bucket !== bucket) return EMPTY;
+      next = after();
+      return value.bytes;
+    },
+    close: () => found.return(undefined),
+  };
+}
+const EMPTY = Buffer.alloc(0);
+
+/** All that is known of one order. It is told by its tag, which costs something: only when it is asked for. */
+function factsAt(bytes: Buffer, places: number[], [orders, payments, reservations, messages]: Part[]): OrderFacts {
+  let from = 0;
+  const until = (part?: Part) => {
+    const begin = from;
+    while (from < places.length && (places[from] as number) < (part?.end ?? 0)) from += 1;
+    return places.slice(begin, from);
+  };
+  const [order, paid, reservation] = [until(orders)[0], until(payments)[0], until(reservations)[0]];
+  const payment = paid === undefined ? undefined : { at: paid, row: paymentAt(bytes, paid) };
+  return {
+    get orderId() {
+      return tagAt(bytes, places[0] as number);
+    },
+    order: order === undefined ? undefined : orderAt(bytes, order),
+    payment: payment?.row,
+    reservation: reservation === undefined ? undefined : reservationAt(bytes, reservation),
+    messages: messagesAt(bytes, until(messages)),
+    ledger: places.slice(from).map((at) => ledgerAt(bytes, at, payment)),
   };
 }
 
-function paymentOf(row: (string | null)[]): PaymentRow {
-  const [, state, amount, currency, captured, refunded, refundPending, disputed, version, intent, moving, asked] = row as string[];
-  return {
-    state: state as string, amount: Number(amount), currency: currency as string, captured: Number(captured), refunded: Number(refunded), refundPending: Number(refundPending),
-    disputed: disputed === 't', version: Number(version), intent: intent as string, moving: moving === 't', asked: Number(asked),
-  };
+/** Who has them, in the order in which they are asked. */
+const NAMES = [['order', 'orders', 'order_id'], ['payment', 'payment', 'order_id'], ['payment', 'payment', 'provider_payment_id'], ['inventory', 'reservation', 'order_id']] as const;
+
+/** What was found, with names in place of tags: out of our tables, and what is in none by the ledger, which is read once more. */
+async function named(found: Tally, { databases, provider, have, window }: World): Promise<Tally> {
+  const all = [...found.rows.values()].flatMap(({ first }) => first);
+  const wanted = new Set(all.flatMap(({ what, problem }) => `${what} ${problem}`.match(TAG) ?? []));
+  const names = new Map<string, string>();
+  const note = (tag: string, name: string) => void (wanted.delete(tag) && names.set(tag, name));
+  for (const [service, table, column] of NAMES) if (have.has(service)) for (const [tag, name] of await namesOf(databases[service], table, column, wanted)) note(tag, name);
+  if (wanted.size > 0 && provider && have.has('provider')) {
+    for await (const rows of moneyRows(provider, window.since)) {
+      for (const { orderId, intent } of rows) for (const text of [orderId, intent]) note(tagOf(hashOf(text)), text);
+      if (wanted.size === 0) break;
+    }
+  }
+  const name = (text: string) => text.replace(TAG, (tag) => names.get(tag) ?? tag);
+  for (const violation of all) [violation.what, violation.problem] = [name(violation.what), name(violation.problem)];
+  return found;
 }
+const TAG = /#[0-9a-f]{16}/g;

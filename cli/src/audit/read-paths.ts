@@ -1,82 +1,148 @@
-// Reads the steps that orders, payments and stock took, grouped by alike: a million orders have a few dozen different paths. I12 as heard, I13, I14.
-import { judgeLetter } from './events.ts';
+// Reads the steps that orders, payments and stock took, and judges those that took the same together: a million orders have a few dozen
+// different paths. I13, and I12 as orders have heard of their payments' versions.
+import { type Bucketed, HASH_OF_ORDER, buckets, eachKey, isSame, namesOf, tagAt } from './buckets.ts';
+import { judgeHeard } from './events.ts';
 import { orderPath, paymentPath, stockPath } from './orders.ts';
-import { type Invariant, SERVICES, type Service, type Tally } from './report.ts';
+import type { Service, Tally } from './report.ts';
 import { type World, windowValues } from './window.ts';
+import { codeOf, wordOf } from './words.ts';
 
-/** Outboxes keep their rows seven days: of what began before, the first events may be gone. */
-const OUTBOX_DAYS = `greatest($1::timestamptz, now() - interval '7 days' + interval '1 hour')`;
-
-// Each group: the path, what it ends in, whether it is whole, how many are alike, one of them.
-const ORDERS = `
-  SELECT path, state, whole, count(*), min(order_id) FROM (
-    SELECT o.order_id, o.state, true AS whole, string_agg(t.detail->>'state', ' ' ORDER BY (t.detail->>'version')::int, t.position) AS path
-    FROM orders o LEFT JOIN timeline t ON t.order_id = o.order_id AND t.source = 'order'
-    WHERE o.create_time >= $1::timestamptz GROUP BY o.order_id) paths
-  GROUP BY path, state, whole`;
-const PAYMENTS = `
-  SELECT path, state, whole, count(*), min(order_id) FROM (
-    SELECT p.order_id, p.state, p.create_time >= ${OUTBOX_DAYS} AS whole, string_agg(split_part(e.subject, '.', 2), ' ' ORDER BY e.position) AS path
-    FROM payment p LEFT JOIN outbox e ON e.aggregate_id = p.order_id WHERE p.create_time >= $1::timestamptz GROUP BY p.payment_id) paths
-  GROUP BY path, state, whole`;
-const STOCK = `
-  SELECT path, coalesce(state, ''), held, sold, count(*), min(order_id) FROM (
-    SELECT m.order_id, m.sku, r.state, m.path, sign(m.held) AS held, sign(m.sold) AS sold FROM (
-      SELECT order_id, sku, sum(reserved_delta) AS held, -sum(on_hand_delta) AS sold, string_agg(kind, ' ' ORDER BY movement_id) AS path
-      FROM movement WHERE order_id <> '' GROUP BY order_id, sku) m
-    LEFT JOIN reservation r USING (order_id) WHERE coalesce(r.create_time, 'infinity') >= $1::timestamptz) paths
-  GROUP BY path, state, held, sold`;
-
-const groups = async (world: World, service: Service, sql: string, each: (row: string[]) => void): Promise<void> => {
-  if (!world.have.has(service)) return;
-  for await (const batch of world.databases[service].rows(sql, [windowValues(world.window)[1]])) batch.forEach((row) => each(row as string[]));
+/** What there is of one order: places of rows in a bucket. `own`: the row that went this way, -1 when there is none. */
+type Entry = { bucket: Buffer; own: number; steps: number[]; heard: number[] };
+/** A few numbers that say what it is about, and codes of words. */
+type Told = number[];
+type Path = Bucketed & {
+  service: Service;
+  what: string;
+  /** Has the ids of those that are named. */
+  table: string;
+  /** Of a row, when packed. */
+  bytes: number;
+  /** The paths of one entry. */
+  tell(entry: Entry): Told[];
+  judge(told: Told): string | undefined;
+  heard?(entry: Entry): string | undefined;
 };
 
-export async function checkPaths(world: World, tally: Tally): Promise<void> {
-  const count = (invariant: Invariant, what: string, times: number, problem: string | undefined) => {
-    tally.checked(invariant, times);
-    if (problem) tally.violated({ invariant, what, problem, times });
-  };
-  const steps = (path: string | null) => (path ? path.split(' ') : []);
-  await groups(world, 'order', ORDERS, ([path = '', state = '', , times, orderId]) => count('I13', `order ${orderId}`, Number(times), orderPath(steps(path), state, true)));
-  await groups(world, 'payment', PAYMENTS, ([path = '', state = '', whole, times, orderId]) => count('I13', `payment of ${orderId}`, Number(times), paymentPath(steps(path), state, whole === 't')));
-  await groups(world, 'inventory', STOCK, ([path = '', state = '', held, sold, times, orderId]) =>
-    count('I13', `stock of ${orderId}`, Number(times), stockPath(steps(path), { held: Number(held), sold: Number(sold) }, state)));
-}
+/** Outboxes keep their rows seven days: of what began before, the first events may be gone. */
+const OUTBOX_DAYS = `(SELECT greatest($2::timestamptz, now() - interval '7 days' + interval '1 hour'))`;
 
-// An order has applied every version of its payment that was said, one after the other: its timeline tells.
-const HEARD = `
-  SELECT o.order_id, o.payment_version, count(DISTINCT (t.detail->>'payment_version')::int), max((t.detail->>'payment_version')::int)
-  FROM orders o JOIN timeline t ON t.order_id = o.order_id AND t.source = 'payment'
-  WHERE o.create_time >= $1::timestamptz AND o.update_time < now() - $2::float8 * interval '1 ms'
-  GROUP BY o.order_id HAVING max((t.detail->>'payment_version')::int) <> o.payment_version OR count(DISTINCT (t.detail->>'payment_version')::int) <> o.payment_version - 1`;
+const [STEP, HEARD, OWN] = [0, 1, 2] as const;
+/** A number that is missing, which is after all others. */
+const NONE = 2 ** 31 - 1;
+// Of every row the hash of its order, a word, a number, its place among its like, and what it is.
+const PACKED = `int8send(hash) || int8send((coalesce(hashtext(word), 0)::bigint << 32) | (coalesce(number, ${NONE})::bigint & 4294967295)) || int8send(place * 4 + mark)`;
+const BYTES = 24;
+const wordAt = (bucket: Buffer, at: number): number => bucket.readInt32BE(at + 8);
+const numberAt = (bucket: Buffer, at: number): number => bucket.readInt32BE(at + 12);
+const placeAt = (bucket: Buffer, at: number): number => bucket.readUInt32BE(at + 16) * 2 ** 30 + (bucket.readUInt32BE(at + 20) >>> 2);
+const markAt = (bucket: Buffer, at: number): number => bucket.readUInt32BE(at + 20) & 3;
 
-export async function checkHeardVersions({ window, databases, have }: World, tally: Tally): Promise<void> {
-  if (!have.has('order')) return;
-  for await (const batch of databases.order.rows(HEARD, [windowValues(window)[1], window.graceMs])) {
-    for (const [orderId, version, heard, last] of batch) {
-      tally.violated({ invariant: 'I12', what: `order ${orderId}`, problem: `it stands at version ${version} of its payment; its timeline has ${heard} of them, the last one ${last}` });
+const ORDER: Path = {
+  service: 'order', what: 'order', table: 'orders', tables: ['orders', 'timeline'], packed: PACKED, bytes: BYTES,
+  rows: `
+    SELECT ${HASH_OF_ORDER} AS hash, CASE source WHEN 'order' THEN detail->>'state' END AS word, (detail->>CASE source WHEN 'order' THEN 'version' ELSE 'payment_version' END)::int AS number,
+      position AS place, CASE source WHEN 'order' THEN ${STEP} ELSE ${HEARD} END AS mark
+    FROM timeline WHERE source IN ('order', 'payment')
+    UNION ALL
+    SELECT ${HASH_OF_ORDER}, state, payment_version, (update_time < (SELECT now() - $1::float8 * interval '1 ms'))::int, ${OWN} FROM orders WHERE create_time >= $2::timestamptz`,
+  tell: ({ bucket, own, steps }) => (own < 0 ? [] : [[wordAt(bucket, own), ...steps.map((at) => wordAt(bucket, at)).filter((word) => word !== 0)]]),
+  judge: ([state = 0, ...path]) => orderPath(path.map(wordOf), wordOf(state), true),
+  heard({ bucket, own, heard }) {
+    if (own < 0 || placeAt(bucket, own) === 0 || heard.length === 0) return undefined;
+    return judgeHeard(heard.map((at) => numberAt(bucket, at)).filter((version) => version !== NONE), numberAt(bucket, own));
+  },
+};
+const PAYMENT: Path = {
+  service: 'payment', what: 'payment of', table: 'payment', tables: ['payment', 'outbox'], packed: PACKED, bytes: BYTES,
+  rows: `
+    SELECT hashtextextended(aggregate_id, 0) AS hash, split_part(subject, '.', 2) AS word, 0 AS number, position AS place, ${STEP} AS mark FROM outbox
+    UNION ALL
+    SELECT ${HASH_OF_ORDER}, state, (create_time >= ${OUTBOX_DAYS})::int, 0, ${OWN} FROM payment WHERE create_time >= $2::timestamptz`,
+  tell: ({ bucket, own, steps }) => (own < 0 ? [] : [[numberAt(bucket, own), wordAt(bucket, own), ...steps.map((at) => wordAt(bucket, at))]]),
+  judge: ([whole, state = 0, ...events]) => paymentPath(events.map(wordOf), wordOf(state), whole === 1),
+};
+// Stock takes its steps for each sku.
+const [SKU, HELD, ON_HAND] = [BYTES, BYTES + 8, BYTES + 12] as const;
+const STOCK: Path = {
+  service: 'inventory', what: 'stock of', table: 'movement', tables: ['movement', 'reservation'], bytes: BYTES + 16,
+  packed: `${PACKED} || int8send(sku) || int8send((held::bigint << 32) | (on_hand::bigint & 4294967295))`,
+  rows: `
+    SELECT ${HASH_OF_ORDER} AS hash, kind AS word, 0 AS number, movement_id AS place, ${STEP} AS mark, hashtextextended(sku, 0) AS sku, reserved_delta AS held, on_hand_delta AS on_hand
+    FROM movement WHERE order_id <> ''
+    UNION ALL
+    SELECT ${HASH_OF_ORDER}, state, (create_time >= $2::timestamptz)::int, 0, ${OWN}, 0, 0, 0 FROM reservation`,
+  tell({ bucket, own, steps }) {
+    if (own >= 0 && numberAt(bucket, own) === 0) return [];
+    const state = own < 0 ? codeOf('') : wordAt(bucket, own);
+    const told: Told[] = [];
+    for (let left = steps; left.length > 0; ) {
+      const sku = (at: number) => isSame(bucket, (left[0] as number) + SKU, at + SKU);
+      const moved = left.filter(sku);
+      const sum = (units: number) => moved.reduce((all, at) => all + bucket.readInt32BE(at + units), 0);
+      told.push([Math.sign(sum(HELD)), Math.sign(-sum(ON_HAND)), state, ...moved.map((at) => wordAt(bucket, at))]);
+      left = left.filter((at) => !sku(at));
     }
+    return told;
+  },
+  judge: ([held = 0, sold = 0, state = 0, ...kinds]) => stockPath(kinds.map(wordOf), { held, sold }, wordOf(state)),
+};
+
+export async function checkPaths({ window, databases, have }: World, tally: Tally): Promise<void> {
+  for (const path of [ORDER, PAYMENT, STOCK]) {
+    if (!have.has(path.service)) continue;
+    const paths = createPaths();
+    const unheard: { tag: string; problem: string }[] = [];
+    await databases[path.service].moment(async (moment) => {
+      for await (const { bytes: bucket } of buckets(moment, path, windowValues(window))) {
+        eachKey(bucket, [{ bytes: path.bytes, end: bucket.length }], (places) => {
+          const entry = entryOf(bucket, places);
+          for (const told of path.tell(entry)) paths.count(told, () => tagAt(bucket, places[0] as number));
+          const problem = path.heard?.(entry);
+          if (problem) unheard.push({ tag: tagAt(bucket, places[0] as number), problem });
+        });
+      }
+    });
+    const judged = paths.all().map(({ told, ...alike }) => ({ ...alike, problem: path.judge(told) }));
+    const wrong = judged.filter(({ problem }) => problem);
+    const names = await namesOf(databases[path.service], path.table, 'order_id', [...wrong.map(({ first }) => first), ...unheard.map(({ tag }) => tag)]);
+    for (const { times } of judged) tally.checked('I13', times);
+    for (const { times, first, problem = '' } of wrong) tally.violated({ invariant: 'I13', what: `${path.what} ${names.get(first) ?? first}`, problem, times });
+    for (const { tag, problem } of unheard) tally.violated({ invariant: 'I12', what: `order ${names.get(tag) ?? tag}`, problem });
   }
 }
 
-// Inboxes keep ids for 35 days: what was dealt with longer ago can't be told any more.
-const LETTERS = `
-  SELECT d.dead_letter_id, d.state, i.event_id IS NOT NULL, d.event_id, d.headers <> '{}', d.resolved_by, d.note, d.event_type
-  FROM dead_letter d LEFT JOIN inbox i ON i.event_id::text = lower(d.event_id)
-  WHERE d.create_time >= $1::timestamptz AND (d.resolve_time IS NULL OR d.resolve_time > now() - interval '34 days')`;
-const STATES = { 1: 'open', 2: 'replayed', 3: 'discarded' } as const;
-
-export async function checkLetters(world: World, tally: Tally): Promise<void> {
-  for (const service of SERVICES) {
-    let open = 0;
-    await groups(world, service, LETTERS, ([id = '', number, handled, eventId = '', headers, resolvedBy = '', note = '', type]) => {
-      tally.checked('I14');
-      const state = STATES[Number(number) as 1 | 2 | 3];
-      if (state === 'open') open += 1;
-      const problem = judgeLetter({ id, state, handled: handled === 't', eventId, headers: headers === 't', resolvedBy, note });
-      if (problem) tally.violated({ invariant: 'I14', what: `dead letter ${id} of ${service}${type ? ` (${type})` : ''}`, problem });
-    });
-    if (open > 0) tally.note('I14', `${service} has ${open} open ${open === 1 ? 'letter' : 'letters'}: a person has to look`);
+/** Steps by number, then by place. */
+function entryOf(bucket: Buffer, places: number[]): Entry {
+  const entry: Entry = { bucket, own: -1, steps: [], heard: [] };
+  for (const at of places) {
+    const mark = markAt(bucket, at);
+    if (mark === OWN) entry.own = at;
+    else if (mark === HEARD) entry.heard.push(at);
+    else entry.steps.push(at);
   }
+  const order = (one: number, other: number) => numberAt(bucket, one) - numberAt(bucket, other) || placeAt(bucket, one) - placeAt(bucket, other);
+  if (entry.steps.some((at, i) => i > 0 && order(entry.steps[i - 1] as number, at) > 0)) entry.steps.sort(order);
+  return entry;
+}
+
+/** The different paths, as a tree of what comes after what: a million are counted without a text for each. */
+function createPaths() {
+  type Alike = { told: Told; times: number; first: string };
+  type Branch = { next: Map<number, Branch>; alike: Alike | undefined };
+  const root: Branch = { next: new Map(), alike: undefined };
+  const found: Alike[] = [];
+  return {
+    count(told: Told, tag: () => string): void {
+      let branch = root;
+      for (const step of told) {
+        let next = branch.next.get(step);
+        if (!next) branch.next.set(step, (next = { next: new Map(), alike: undefined }));
+        branch = next;
+      }
+      if (branch.alike) branch.alike.times += 1;
+      else found.push((branch.alike = { told, times: 1, first: tag() }));
+    },
+    all: () => found,
+  };
 }

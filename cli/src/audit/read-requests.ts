@@ -4,7 +4,6 @@ import { createInterface } from 'node:readline';
 import { SourceAwayError } from './database.ts';
 import { flat, keyed, mergeByKey, sortedLines } from './merge.ts';
 import { judgeRequest, readJournalLine } from './orders.ts';
-import { oneWord } from './provider.ts';
 import type { Tally } from './report.ts';
 import { type World, windowValues } from './window.ts';
 
@@ -53,4 +52,9 @@ async function* linesOf(file: string): AsyncGenerator<string> {
   } catch (error) {
     throw new SourceAwayError('journal', error);
   }
+}
+
+function oneWord(text: string): string {
+  // oxlint-disable-next-line no-control-regex
+  return text.replace(/[\u0000-\u0020]/g, '_');
 }
