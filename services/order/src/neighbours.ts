@@ -20,8 +20,8 @@ export type Hold = { orderId: string; lines: Quantity[]; holdUntil: Date };
 
 /** Callers that may wait; at a thousand orders a second that is about a second of them. */
 const QUEUE_LIMIT = 2_000;
-/** Inventory decides one batch at a time: a second one on its way keeps it busy. */
-const HOLDS = { name: 'reserve', lanes: 2, max: 256, queueLimit: QUEUE_LIMIT };
+/** Inventory decides one batch at a time. A second one on its way would only be waiting there, and both be smaller than one. */
+const HOLDS = { name: 'reserve', lanes: 1, max: 256, queueLimit: QUEUE_LIMIT };
 const PRICES = { name: 'prices', lanes: 2, max: 256, queueLimit: QUEUE_LIMIT };
 /** Product's own bound on one look-up. */
 const MAX_SKUS = 500;

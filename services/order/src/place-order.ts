@@ -25,8 +25,8 @@ export type PlaceOrderOptions = {
 /** Calls that may wait for a step; at a thousand orders a second that is about two seconds of them. */
 const QUEUE_LIMIT = 2_000;
 const LOOK_UPS = { name: 'look-up', lanes: 2, max: 500, queueLimit: QUEUE_LIMIT };
-/** While one batch waits for its commit to reach the disk, the other fills. */
-const INSERTS = { name: 'insert', lanes: 2, max: 200, queueLimit: QUEUE_LIMIT };
+/** What a batch costs besides its orders is more than what a second one would gain while this one's commit reaches the disk. */
+const INSERTS = { name: 'insert', lanes: 1, max: 200, queueLimit: QUEUE_LIMIT };
 
 export function createPlaceOrder({ db, neighbours, paymentWindowMs, holdGraceMs }: PlaceOrderOptions) {
   const lookUp = createBatcher<RequestKey, string | null>(LOOK_UPS, (keys) => findPlaced(db, keys));
