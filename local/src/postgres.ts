@@ -49,6 +49,7 @@ const SETTINGS = {
   shared_buffers: '192MB',
   max_wal_size: '1GB',
   wal_compression: 'on',
+  io_method: 'sync', // pages come from the system's cache: handing them over to processes of their own costs more than reading them
   jit: 'off', // short statements only: compiling costs more than it saves
   max_parallel_workers_per_gather: '0', // parallel plans want /dev/shm, which containers keep small
   idle_in_transaction_session_timeout: '60s', // a stuck client must not hold row locks for ever
