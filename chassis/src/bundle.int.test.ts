@@ -69,14 +69,21 @@ test.each([
   ['no calls', Buffer.alloc(0)],
   ['more calls than a bundle holds', bundle(Array.from({ length: MAX_BUNDLED + 1 }, () => call('A', { headers: {} })))],
 ])('%s is refused as a whole', async (_, body) => {
-  const stream = session.request(line, { endStream: body.length === 0 });
+  const stream = session.request(line(), { endStream: body.length === 0 });
   if (body.length > 0) stream.end(body);
   const status = await new Promise((resolve) => stream.once('response', (headers) => resolve(headers[':status'])));
   stream.close();
   expect(status).toBe(400);
 });
 
-const line = { ':method': 'POST', ':path': BUNDLE_PATH, 'content-type': BUNDLE_TYPE };
+test.each([['no token', {}], ["somebody else's token", { authorization: 'Bearer a.b.c' }]])('with %s a bundle is refused before its body is read', async (_, headers) => {
+  const stream = session.request({ ...line(), authorization: undefined, ...headers });
+  const status = await new Promise((resolve) => stream.once('response', (answer) => resolve(answer[':status'])));
+  stream.close(http2.constants.NGHTTP2_CANCEL);
+  expect(status).toBe(401);
+});
+
+const line = () => ({ ':method': 'POST', ':path': BUNDLE_PATH, 'content-type': BUNDLE_TYPE, ...signed() });
 type Asked = { path: string; headers: string[]; body: Uint8Array };
 
 function signed(): Record<string, string> {
@@ -92,7 +99,7 @@ function bundle(calls: Asked[]): Uint8Array {
 }
 
 function post(calls: Asked[]): http2.ClientHttp2Stream {
-  const stream = session.request(line);
+  const stream = session.request(line());
   stream.on('error', () => {});
   return stream.end(bundle(calls));
 }

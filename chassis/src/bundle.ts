@@ -1,10 +1,11 @@
 // Calls that travel together: the edge sends those of one moment in one request, and each is answered as soon as it is done.
-// An HTTP/2 stream of its own costs a call about a tenth of a millisecond at either end, which is as much as the rest of an order.
+// An HTTP/2 stream of its own costs a call about a tenth of a millisecond at either end.
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { create, fromBinary } from '@bufbuild/protobuf';
 import { sizeDelimitedEncode } from '@bufbuild/protobuf/wire';
 import { type AnswerBundle, AnswerBundleSchema, type BundledAnswer, BundledAnswerSchema, type BundledCall, type CallBundle, CallBundleSchema } from '@millrace/gen/millrace/ops/v1/bundle_pb.js';
-import { writeText } from './http-routes.ts';
+import type { Verifier } from './auth.ts';
+import { cut, writeText } from './http-routes.ts';
 import type { NodeRequest, NodeResponse } from './mux.ts';
 import { type Asked, bodyOf, isUsualCall } from './unary.ts';
 
@@ -17,18 +18,33 @@ export const MAX_BUNDLED_BYTES = 16_384;
 /** Of all calls of a bundle with their headers, which are limited to 16 KiB a call as well. */
 const MAX_BUNDLE_BYTES = MAX_BUNDLED * 2 * MAX_BUNDLED_BYTES;
 
-/** Answers how to say that the caller has gone; undefined when nothing serves the path. */
-type CarryOut = (path: string, asked: Asked) => (() => void) | undefined;
+/** A bundle of this size takes longer only when somebody holds it back. */
+const BODY_MS = 10_000;
+
+export type BundleOptions = {
+  /** Answers how to say that the caller has gone; undefined when nothing serves the path. */
+  carryOut: (path: string, asked: Asked) => (() => void) | undefined;
+  verify: Verifier;
+};
 
 /** Serves a bundle; false when the request is none. */
-export function serveBundle(carryOut: CarryOut, path: string, request: NodeRequest, response: NodeResponse): boolean {
+export function serveBundle(options: BundleOptions, path: string, request: NodeRequest, response: NodeResponse): boolean {
   if (path !== BUNDLE_PATH || !('stream' in request) || request.method !== 'POST') return false;
-  void serve(carryOut, request, response as Http2ServerResponse);
+  void serve(options, request, response as Http2ServerResponse);
   return true;
 }
 
-async function serve(carryOut: CarryOut, request: Http2ServerRequest, response: Http2ServerResponse): Promise<void> {
+async function serve({ carryOut, verify }: BundleOptions, request: Http2ServerRequest, response: Http2ServerResponse): Promise<void> {
+  const late = setTimeout(() => cut(response), BODY_MS);
+  request.stream.once('close', () => clearTimeout(late));
+  // Each call has its own token, which is checked as well; this one is before a byte of the body is read.
+  const known = await verify(request.headers.authorization ?? null).then(() => true, () => false);
+  if (!known) {
+    request.stream.resume();
+    return writeText(response, 401, 'a bundle needs the token of one of its calls\n');
+  }
   const bundle = await read(request);
+  clearTimeout(late);
   if (bundle === undefined) return writeText(response, 400, 'this is no bundle of calls\n');
   response.writeHead(200, { 'content-type': BUNDLE_TYPE });
   let left = bundle.calls.length;

@@ -71,6 +71,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     interceptors: [calls.interceptor, deadlines(limits, stopping.signal), validation],
   });
   const unary = createUnary({ calls, access, maxBytes: MAX_MESSAGE_BYTES, limitMs: limits.unaryMs, aborting: aborting.signal });
+  const bundles = { carryOut: unary.carryOut, verify: options.verify };
   const routes = unary.remembering(router);
   options.routes(routes);
   healthRoutes(routes, health);
@@ -83,7 +84,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     // Without this connect-es throws outside any interceptor, and the process ends.
     if (!hasHost(request)) return writeText(response, 400, 'the Host header (:authority in HTTP/2) is missing or wrong\n');
     const path = request.url?.split('?', 1)[0] ?? '';
-    if (unary.serve(path, request, response) || serveBundle(unary.carryOut, path, request, response)) return;
+    if (unary.serve(path, request, response) || serveBundle(bundles, path, request, response)) return;
     const rpc = rpcs.get(path);
     if (rpc) return serveRpc(rpc, request, response, limits, log);
     if (serveHttp(path, request, response)) return;
