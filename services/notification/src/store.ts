@@ -22,7 +22,8 @@ export function createStore(db: Database) {
   return {
     /** Queues what is not queued yet; answers the channels that have more to send. In the order of the ids, so that overlapping batches of two instances can't deadlock. */
     async queue(tx: Tx, messages: Message[]): Promise<Channel[]> {
-      const rows = [...new Map(messages.map((message) => [idOf(message.dedupeKey), { ...message, id: idOf(message.dedupeKey) }])).values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+      const keyed = messages.map((message) => ({ ...message, id: idOf(message.dedupeKey) }));
+      const rows = [...new Map(keyed.map((message) => [message.id, message])).values()].sort((a, b) => (a.id < b.id ? -1 : 1));
       if (rows.length === 0) return [];
       // notification_pkey, because the id is made of the key, and contact_pkey. A buyer who is known to have no phone gets no row for a text message.
       return channels(tx, sql`
