@@ -3,7 +3,7 @@
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { create, fromBinary } from '@bufbuild/protobuf';
 import { sizeDelimitedEncode } from '@bufbuild/protobuf/wire';
-import { type AnswerBundle, AnswerBundleSchema, type BundledAnswer, BundledAnswerSchema, type BundledCall, type CallBundle, CallBundleSchema } from '@millrace/gen/millrace/ops/v1/bundle_pb.js';
+import { AnswerBundleSchema, type BundledAnswer, BundledAnswerSchema, type BundledCall, type CallBundle, CallBundleSchema } from '@millrace/gen/millrace/ops/v1/bundle_pb.js';
 import type { Verifier } from './auth.ts';
 import { cut, writeText } from './http-routes.ts';
 import type { NodeRequest, NodeResponse } from './mux.ts';
@@ -48,12 +48,9 @@ async function serve({ carryOut, verify }: BundleOptions, request: Http2ServerRe
   if (bundle === undefined) return writeText(response, 400, 'this is no bundle of calls\n');
   response.writeHead(200, { 'content-type': BUNDLE_TYPE });
   let left = bundle.calls.length;
-  let ready: BundledAnswer[] = [];
+  const ready: BundledAnswer[] = [];
   const flush = () => {
-    const answers: AnswerBundle = create(AnswerBundleSchema);
-    answers.answers = ready;
-    ready = [];
-    response.write(sizeDelimitedEncode(AnswerBundleSchema, answers));
+    response.write(sizeDelimitedEncode(AnswerBundleSchema, create(AnswerBundleSchema, { answers: ready.splice(0) })));
     if (left === 0) response.end();
   };
   const answer = (call: number, status: number, headers: string[], body: Uint8Array) => {

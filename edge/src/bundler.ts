@@ -46,9 +46,10 @@ export function isBundled(method: string, url: string, headers: HeaderBag, body:
 
 function send(to: Upstream, waiting: Waiting[]): void {
   const alone = () => waiting.forEach(({ settle }) => settle(ALONE));
+  if (waiting.length === 1) return alone();
   // The token of any of them lets the bundle in; each call is let in by its own.
   const authorization = waiting[0]?.call.headers['authorization'] as string | undefined;
-  const upstream = waiting.length > 1 ? to.request({ ':method': 'POST', ':path': BUNDLE_PATH, 'content-type': BUNDLE_TYPE, authorization }) : 0;
+  const upstream = to.request({ ':method': 'POST', ':path': BUNDLE_PATH, 'content-type': BUNDLE_TYPE, authorization });
   if (typeof upstream === 'number') return alone();
   upstream.end(toBinary(CallBundleSchema, create(CallBundleSchema, { calls: waiting.map(({ call }) => bundled(call)) })));
   let reading: Promise<void> | undefined;
