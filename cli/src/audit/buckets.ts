@@ -27,6 +27,9 @@ export async function* buckets({ ask, packed: read }: Pick<Moment, 'ask' | 'pack
 /** The hash of an order's id in a statement. */
 export const HASH_OF_ORDER = 'hashtextextended(order_id, 0)';
 
+/** In a statement: two numbers of four bytes as eight. */
+export const two = (high: string, low: string): string => `int8send(((${high})::bigint << 32) | ((${low})::bigint & 4294967295))`;
+
 /** Rows of so many bytes, up to an end; each begins with its hash. */
 export type Part = { bytes: number; end: number };
 

@@ -1,5 +1,5 @@
 // What is read of an order from each side, packed into a few bytes by Postgres and taken apart here. Texts are hashes until somebody is to be named.
-import { type Bucketed, HASH_OF_ORDER, isSame, tagAt } from './buckets.ts';
+import { type Bucketed, HASH_OF_ORDER, isSame, tagAt, two } from './buckets.ts';
 import { RECORD } from './ledger.ts';
 import { KINDS } from './messages.ts';
 import type { LedgerRow, MessagesRow, OrderRow, PaymentRow, ReservationRow } from './order-facts.ts';
@@ -14,8 +14,6 @@ type Side = Bucketed & { service: Service; bytes: number };
 const FLAG = { moving: 1, disputed: 2, committed: 4, phone: 8 } as const;
 /** What belongs to an order may be a little older than it: its stock is held before it is stored. */
 const EARLIER = `($2::timestamptz - interval '10 minutes')`;
-/** Two numbers of four bytes. */
-const two = (high: string, low: string): string => `int8send(((${high})::bigint << 32) | ((${low})::bigint & 4294967295))`;
 
 export const ORDERS: Side = {
   service: 'order', tables: ['orders'], bytes: 48,

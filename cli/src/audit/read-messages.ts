@@ -4,7 +4,7 @@ import { ADMIN_KINDS, judgeMessage } from './messages.ts';
 import { MARK, createMessageBook } from './messages-book.ts';
 import { messageRows } from './provider.ts';
 import type { Tally } from './report.ts';
-import { type Hash, hashOf, signed } from './text-hash.ts';
+import { type Hash, hashAt, hashOf, signed } from './text-hash.ts';
 import { type World, isYoung, windowValues, young } from './window.ts';
 
 // Two hashes over each other: to put the texts together first costs more than to hash them.
@@ -32,7 +32,7 @@ export async function checkMessages({ window, databases, sandbox, have }: World,
       const flags = rows.readInt32BE(at + 12);
       const is = (flag: number) => (flags & flag) !== 0;
       const marks = (is(FLAG.young) ? MARK.moving : 0) | (is(FLAG.recent) ? MARK.recent : 0) | (is(FLAG.sms) ? MARK.sms : 0) | (is(FLAG.admins) ? MARK.admins : 0);
-      book.row({ high: rows.readUInt32BE(at), low: rows.readUInt32BE(at + 4) }, { isOwn: is(FLAG.own), isSent: is(FLAG.sent), isDoubtful: is(FLAG.doubtful) }, marks);
+      book.row(hashAt(rows, at), { isOwn: is(FLAG.own), isSent: is(FLAG.sent), isDoubtful: is(FLAG.doubtful) }, marks);
     }
   }
   const read: LedgerName[] = [];

@@ -6,7 +6,7 @@ import { type Ids, UUID_BYTES, createIdCollector } from './ids.ts';
 import type { Service, Tally } from './report.ts';
 import { type Hash, hashAt, signed } from './text-hash.ts';
 import { createVersionBook } from './versions.ts';
-import { type Window, windowValues, young } from './window.ts';
+import { OUTBOX_SINCE, type Window, windowValues, young } from './window.ts';
 
 export type Outbox = {
   all: Ids;
@@ -30,8 +30,6 @@ const AGGREGATES: readonly Aggregate[] = [
   { service: 'notification', table: 'notification', id: 'notification_id', version: 'version', says: ['notifications.'], counting: 'rising', start: 1 },
 ];
 
-/** Outboxes keep their rows seven days: of what began before, the first events may be gone. */
-const OUTBOX_DAYS = `greatest($1::timestamptz, now() - interval '7 days' + interval '1 hour')`;
 const PUBLISHED = 2;
 const YOUNG = 1;
 /** Events in one answer: a third of a megabyte. */
@@ -49,7 +47,7 @@ const EVENT_BYTES = 32;
 
 // Of each aggregate: 8 bytes of its id's hash, 4 of its version, 4 that are 1 when its first event must still be there.
 const aggregatesOf = ({ table, id, version }: Aggregate) => (piece: string): string => `
-  SELECT string_agg(int8send(hashtextextended(${id}, 0)) || int8send((${version}::bigint << 32) | (create_time >= (SELECT ${OUTBOX_DAYS}))::int), ''::bytea)
+  SELECT string_agg(int8send(hashtextextended(${id}, 0)) || int8send((${version}::bigint << 32) | (create_time >= ${OUTBOX_SINCE})::int), ''::bytea)
   FROM ${table} WHERE ${piece}`;
 const AGGREGATE_BYTES = 16;
 
@@ -105,7 +103,7 @@ async function judge({ ask, pieces }: Moment, window: Window, aggregate: Aggrega
     const problem = judgeVersions(versions, counting, start);
     if (problem) bad.push({ hash: String(signed(hash)), problem });
   };
-  for await (const rows of pieces(aggregate.table, aggregatesOf(aggregate), [windowValues(window)[1]])) {
+  for await (const rows of pieces(aggregate.table, aggregatesOf(aggregate), windowValues(window))) {
     for (let at = 0; at < rows.length; at += AGGREGATE_BYTES) {
       const hash = hashAt(rows, at);
       look(hash, book.meet(hash, rows.readInt32BE(at + 8), rows.readInt32BE(at + 12) === 1));

@@ -1,10 +1,10 @@
 // Reads the steps that orders, payments and stock took, and judges those that took the same together: a million orders have a few dozen
 // different paths. I13, and I12 as orders have heard of their payments' versions.
-import { type Bucketed, HASH_OF_ORDER, buckets, eachKey, isSame, namesOf, tagAt } from './buckets.ts';
+import { type Bucketed, HASH_OF_ORDER, buckets, eachKey, isSame, namesOf, tagAt, two } from './buckets.ts';
 import { judgeHeard } from './events.ts';
 import { orderPath, paymentPath, stockPath } from './orders.ts';
 import type { Service, Tally } from './report.ts';
-import { type World, windowValues } from './window.ts';
+import { OUTBOX_SINCE, type World, windowValues } from './window.ts';
 import { codeOf, wordOf } from './words.ts';
 
 /** What there is of one order: places of rows in a bucket. `own`: the row that went this way, -1 when there is none. */
@@ -24,14 +24,11 @@ type Path = Bucketed & {
   heard?(entry: Entry): string | undefined;
 };
 
-/** Outboxes keep their rows seven days: of what began before, the first events may be gone. */
-const OUTBOX_DAYS = `(SELECT greatest($2::timestamptz, now() - interval '7 days' + interval '1 hour'))`;
-
 const [STEP, HEARD, OWN] = [0, 1, 2] as const;
 /** A number that is missing, which is after all others. */
 const NONE = 2 ** 31 - 1;
 // Of every row the hash of its order, a word, a number, its place among its like, and what it is.
-const PACKED = `int8send(hash) || int8send((coalesce(hashtext(word), 0)::bigint << 32) | (coalesce(number, ${NONE})::bigint & 4294967295)) || int8send(place * 4 + mark)`;
+const PACKED = `int8send(hash) || ${two('coalesce(hashtext(word), 0)', `coalesce(number, ${NONE})`)} || int8send(place * 4 + mark)`;
 const BYTES = 24;
 const wordAt = (bucket: Buffer, at: number): number => bucket.readInt32BE(at + 8);
 const numberAt = (bucket: Buffer, at: number): number => bucket.readInt32BE(at + 12);
@@ -58,7 +55,7 @@ const PAYMENT: Path = {
   rows: `
     SELECT hashtextextended(aggregate_id, 0) AS hash, split_part(subject, '.', 2) AS word, 0 AS number, position AS place, ${STEP} AS mark FROM outbox
     UNION ALL
-    SELECT ${HASH_OF_ORDER}, state, (create_time >= ${OUTBOX_DAYS})::int, 0, ${OWN} FROM payment WHERE create_time >= $2::timestamptz`,
+    SELECT ${HASH_OF_ORDER}, state, (create_time >= ${OUTBOX_SINCE})::int, 0, ${OWN} FROM payment WHERE create_time >= $2::timestamptz`,
   tell: ({ bucket, own, steps }) => (own < 0 ? [] : [[numberAt(bucket, own), wordAt(bucket, own), ...steps.map((at) => wordAt(bucket, at))]]),
   judge: ([whole, state = 0, ...events]) => paymentPath(events.map(wordOf), wordOf(state), whole === 1),
 };
@@ -66,7 +63,7 @@ const PAYMENT: Path = {
 const [SKU, HELD, ON_HAND] = [BYTES, BYTES + 8, BYTES + 12] as const;
 const STOCK: Path = {
   service: 'inventory', what: 'stock of', table: 'movement', tables: ['movement', 'reservation'], bytes: BYTES + 16,
-  packed: `${PACKED} || int8send(sku) || int8send((held::bigint << 32) | (on_hand::bigint & 4294967295))`,
+  packed: `${PACKED} || int8send(sku) || ${two('held', 'on_hand')}`,
   rows: `
     SELECT ${HASH_OF_ORDER} AS hash, kind AS word, 0 AS number, movement_id AS place, ${STEP} AS mark, hashtextextended(sku, 0) AS sku, reserved_delta AS held, on_hand_delta AS on_hand
     FROM movement WHERE order_id <> ''

@@ -34,6 +34,9 @@ export function windowValues({ graceMs, since }: Window): [number, string] {
 /** Whether a column's time is within the grace, by the database's clock. The subselect is worked out once, not for every row. */
 export const young = (column: string): string => `(${column} >= (SELECT CASE WHEN $1::float8 > 0 THEN now() - $1::float8 * interval '1 ms' ELSE 'infinity' END))`;
 
+/** Since when an outbox holds every event: it keeps its rows seven days, and of what began before, the first ones may be gone. */
+export const OUTBOX_SINCE = `(SELECT greatest($2::timestamptz, now() - interval '7 days' + interval '1 hour'))`;
+
 export function createWindow({ since, graceMs, toleranceMs }: Pick<Window, 'since' | 'graceMs' | 'toleranceMs'>): Window {
   const start = new Date();
   return { since, graceMs, toleranceMs, start, youngFrom: graceMs > 0 ? new Date(start.getTime() - graceMs).toISOString() : NEVER };
