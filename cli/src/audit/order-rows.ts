@@ -8,8 +8,7 @@ import { hashOf } from './text-hash.ts';
 import { young } from './window.ts';
 import { codeOf, wordOf } from './words.ts';
 
-/** `bytes`: of a row, when packed. */
-type Side = Bucketed & { service: Service; bytes: number };
+type Side = Bucketed & { service: Service };
 
 const FLAG = { moving: 1, disputed: 2, committed: 4, phone: 8 } as const;
 /** What belongs to an order may be a little older than it: its stock is held before it is stored. */

@@ -16,8 +16,6 @@ type Path = Bucketed & {
   what: string;
   /** Has the ids of those that are named. */
   table: string;
-  /** Of a row, when packed. */
-  bytes: number;
   /** The paths of one entry. */
   tell(entry: Entry): Told[];
   judge(told: Told): string | undefined;
