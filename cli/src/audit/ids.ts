@@ -36,6 +36,11 @@ export function createIdCollector(expected = 0) {
       grow(count + Math.floor(bytes.length / UUID_BYTES));
       for (let at = 0; at < bytes.length; at += UUID_BYTES) this.addUuid(bytes, at);
     },
+    /** What has eight bytes of its own that are as good as random. */
+    addHashes(bytes: Buffer): void {
+      grow(count + Math.floor(bytes.length / BYTES));
+      for (let at = 0; at < bytes.length; at += BYTES) add(bytes, at);
+    },
     addText(uuid: string): void {
       add(Buffer.from(idOf(uuid), 'hex'), 0);
     },

@@ -9,6 +9,8 @@ import { createVersionBook } from './versions.ts';
 import { OUTBOX_SINCE, type Window, windowValues, young } from './window.ts';
 
 export type Outbox = {
+  count: number;
+  /** All of them, when they are to be compared with a stream. */
   all: Ids;
   /** Not published, however young. */
   unpublished: Ids;
@@ -52,8 +54,9 @@ const aggregatesOf = ({ table, id, version }: Aggregate) => (piece: string): str
 const AGGREGATE_BYTES = 16;
 
 /** Everything of one moment, so that rows and their events agree whatever goes on meanwhile. */
-export async function readOutbox(database: Database, service: Service, window: Window, tally: Tally): Promise<Outbox> {
+export async function readOutbox(database: Database, service: Service, window: Window, tally: Tally, { wantsAll }: { wantsAll: boolean }): Promise<Outbox> {
   const types = eventsOf(service);
+  let count = 0;
   const [all, unpublished, late] = [createIdCollector(), createIdCollector(), createIdCollector()];
   const wanted = new Map(types.flatMap(({ hearers }) => hearers).map((hearer) => [hearer, createIdCollector()]));
   const hearers = types.map((type) => type.hearers.map((hearer) => wanted.get(hearer)));
@@ -64,7 +67,8 @@ export async function readOutbox(database: Database, service: Service, window: W
     for await (const events of packed(moment, window, types)) {
       for (let at = 0; at < events.length; at += EVENT_BYTES) {
         const code = events.readInt32BE(at + 28);
-        all.addUuid(events, at);
+        count += 1;
+        if (wantsAll) all.addUuid(events, at);
         if ((code & PUBLISHED) === 0) unpublished.addUuid(events, at);
         if ((code & (PUBLISHED | YOUNG)) === 0) late.addUuid(events, at);
         const type = (code >> 2) - 1;
@@ -75,7 +79,7 @@ export async function readOutbox(database: Database, service: Service, window: W
     // Then the rows that these are the events of.
     for (const { aggregate, book } of aggregates) await judge(moment, window, aggregate, book, tally);
   });
-  return { all: all.sorted(), unpublished: unpublished.sorted(), late: late.sorted(), wanted: new Map([...wanted].map(([hearer, ids]) => [hearer, ids.sorted()])) };
+  return { count, all: all.sorted(), unpublished: unpublished.sorted(), late: late.sorted(), wanted: new Map([...wanted].map(([hearer, ids]) => [hearer, ids.sorted()])) };
 }
 
 async function* packed(moment: Moment, window: Window, types: EventType[]): AsyncGenerator<Buffer> {
