@@ -21,9 +21,11 @@ export type Database = {
 export type Moment = { ask: (sql: string, values?: unknown[]) => Promise<Row[]> } & Pick<Database, 'packed' | 'pieces'>;
 type Value = string | number | string[];
 
-/** About how many rows some tables have, for whoever makes room for them. One that was never analyzed is taken for one of narrow rows. */
+/** About how many rows some tables have, for whoever makes room for them: their pages now, as full as when they were analyzed. */
 export async function expectedRows(ask: Moment['ask'], tables: string[]): Promise<number> {
-  const [[rows] = []] = await ask(`SELECT sum(CASE WHEN reltuples < 0 THEN pg_relation_size(oid) / 100 ELSE reltuples END) FROM pg_class WHERE oid = ANY($1::text[]::regclass[])`, [tables]);
+  const [[rows] = []] = await ask(`
+    SELECT sum(pg_relation_size(oid) / current_setting('block_size')::int * CASE WHEN reltuples < 0 OR relpages = 0 THEN ${ROWS_IN_PAGE} ELSE reltuples / relpages END)
+    FROM pg_class WHERE oid = ANY($1::text[]::regclass[])`, [tables]);
   return Math.round(Number(rows ?? 0));
 }
 
@@ -43,6 +45,8 @@ const CONNECT_MS = 15_000;
 const STATEMENT_MS = 900_000;
 /** Side by side, the one that is ahead waits for the others. */
 const IDLE_MS = 600_000;
+/** Of a table that was never analyzed. Orders have ten, holds thirty. */
+const ROWS_IN_PAGE = 20;
 /** Rows in a batch: about half a megabyte. */
 const BATCH = 2_000;
 /** Of eight kilobytes. The narrowest rows are ids: half a megabyte of them. */
