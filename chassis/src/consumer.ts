@@ -16,6 +16,8 @@ export { on, type Heard, type Reaction } from './inbox.ts';
 
 /** Events handled in one transaction. */
 const BATCH = 500;
+/** Batches in flight while there is a backlog: one is read while the database works on the other. */
+const LANES = 2;
 /** Messages asked for at a time; the consumer's max_ack_pending bounds what lies here unacknowledged. */
 const PULL = 1_000;
 /** Tries before an event is a dead letter: with growing pauses, which the broker ends up to an ack_wait late, one to three minutes. */
@@ -50,7 +52,7 @@ export function createConsumer(options: ConsumerOptions): Loop {
   const queue: JsMsg[] = [];
   const failures = new Map<string, number>();
   const held = new Set<JsMsg>();
-  let handling: Promise<void> | undefined;
+  const lanes = new Set<Promise<void>>();
   let messages: ConsumerMessages | undefined;
 
   const handleQueue = async () => {
@@ -68,7 +70,9 @@ export function createConsumer(options: ConsumerOptions): Loop {
   const take = (message: JsMsg) => {
     queue.push(message);
     held.add(message);
-    handling ??= handleQueue().finally(() => (handling = undefined));
+    if (lanes.size > 0 && (lanes.size >= LANES || queue.length < BATCH)) return;
+    const lane: Promise<void> = handleQueue().finally(() => lanes.delete(lane));
+    lanes.add(lane);
   };
 
   async function handleBatch(batch: JsMsg[]): Promise<void> {
@@ -140,7 +144,7 @@ export function createConsumer(options: ConsumerOptions): Loop {
       signal.removeEventListener('abort', stop);
       // What is still queued belongs to nobody here any more; it is delivered again.
       if (signal.aborted) queue.splice(0).forEach((message) => message.nak());
-      await handling;
+      await Promise.all(lanes);
       held.clear();
     }
   }
@@ -151,7 +155,7 @@ export function createConsumer(options: ConsumerOptions): Loop {
     poke() {},
     async drain() {
       for (;;) {
-        await handling;
+        await Promise.all(lanes);
         const js = broker();
         if (js === undefined) throw new Error('the broker is away');
         const info = await (await js.consumers.get(stream, service)).info();

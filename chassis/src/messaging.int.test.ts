@@ -191,6 +191,26 @@ test('every event has its effect once, however often it is delivered', async () 
   expect(seen.sort()).toEqual(['A', 'B']);
 });
 
+test('of a backlog two batches are under way at once, and each event has its effect once', async () => {
+  await say(...Array.from({ length: 1_500 }, (_, i) => created(`MUG-${i}`)));
+  await (await relayOf(producer)).drain();
+  const heard: string[] = [];
+  let [underWay, most] = [0, 0];
+  const consumer = await listen([
+    on(ProductCreatedSchema, async (_tx, events) => {
+      most = Math.max(most, (underWay += 1));
+      await until(() => most > 1);
+      heard.push(...events.map(({ body }) => body.sku));
+      underWay -= 1;
+    }),
+  ]);
+  await until(() => heard.length >= 1_500);
+  await consumer.drain();
+  expect(most).toBe(2);
+  expect(new Set(heard).size).toBe(1_500);
+  expect(heard).toHaveLength(1_500);
+}, 30_000);
+
 test('a handler slower than ack_wait keeps its message: a second worker never sees it', async () => {
   const seen: string[] = [];
   const workAs = async (worker: string) =>
