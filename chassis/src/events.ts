@@ -17,8 +17,16 @@ export type EventKind = {
   overheardBy: string[];
 };
 
+const kinds = new WeakMap<DescMessage, EventKind>();
+
 /** The event that a message is; a message without the option is none, and that is a defect. */
 export function eventKind(schema: DescMessage): EventKind {
+  const known = kinds.get(schema) ?? readKind(schema);
+  kinds.set(schema, known);
+  return known;
+}
+
+function readKind(schema: DescMessage): EventKind {
   if (!hasOption(schema, eventOption)) throw new Error(`${schema.typeName} is not an event`);
   const { subject, aggregate, heardBy, overheardBy } = getOption(schema, eventOption);
   const field = schema.fields.find((candidate) => candidate.name === aggregate);

@@ -3,7 +3,7 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { create, toJsonString, type DescMessage, type MessageInitShape } from '@bufbuild/protobuf';
 import { sql, type Statement, type Tx } from './db.ts';
-import { eventKind, subjectToken, type EventKind } from './events.ts';
+import { eventKind, subjectToken } from './events.ts';
 
 export type OutgoingEvent = {
   eventId: string;
@@ -17,12 +17,9 @@ export type OutgoingEvent = {
   body: string;
 };
 
-const kinds = new WeakMap<DescMessage, EventKind>();
-
 /** Makes an event of a message that has the event option and a field `version`. */
 export function event<D extends DescMessage>(schema: D, init: MessageInitShape<D>): OutgoingEvent {
-  const kind = kinds.get(schema) ?? eventKind(schema);
-  kinds.set(schema, kind);
+  const kind = eventKind(schema);
   const message = create(schema, init);
   const { [kind.aggregate]: aggregateId, version } = message as unknown as Record<string, unknown>;
   if (typeof aggregateId !== 'string' || aggregateId === '') throw new Error(`${schema.typeName} needs ${kind.aggregate}`);
