@@ -50,8 +50,8 @@ export async function insertOrders(db: Pick<Database, 'query' | 'wroteEvents'>, 
 
 /** Orders by id, in no particular order. Primary key. */
 export async function loadOrders(db: Queryable, orderIds: string[]): Promise<Map<string, Order>> {
-  const rows = await db.query<PgRow>(sql`SELECT * FROM orders WHERE order_id = ANY(${orderIds}::text[])`);
-  return new Map(rows.map((row) => [row.order_id, toOrder(camel(row))]));
+  const rows = await db.query<StoredOrder>(sql`SELECT ${COLUMNS} FROM orders WHERE order_id = ANY(${orderIds}::text[])`);
+  return new Map(rows.map((row) => [row.orderId, toOrder(row)]));
 }
 
 /**
@@ -59,23 +59,23 @@ export async function loadOrders(db: Queryable, orderIds: string[]): Promise<Map
  * Not FOR UPDATE: nobody changes the key. Primary key.
  */
 export async function lockOrders(tx: Tx, orderIds: string[]): Promise<Locked> {
-  return locked(await tx.query<PgRow>(sql`
-    SELECT *, now() AS now FROM orders WHERE order_id = ANY(${orderIds}::text[]) ORDER BY order_id FOR NO KEY UPDATE`));
+  return locked(await tx.query<LockedRow>(sql`
+    SELECT ${COLUMNS}, now() AS now FROM orders WHERE order_id = ANY(${orderIds}::text[]) ORDER BY order_id FOR NO KEY UPDATE`));
 }
 
 /** Orders that were not paid in time, locked; rows that others hold are theirs, so it never waits. Partial index orders_unpaid. */
 export async function lockUnpaid(tx: Tx, limit: number): Promise<Locked> {
-  return locked(await tx.query<PgRow>(sql`
-    SELECT *, now() AS now FROM orders WHERE state = 'PENDING_PAYMENT' AND payment_due_time < now()
+  return locked(await tx.query<LockedRow>(sql`
+    SELECT ${COLUMNS}, now() AS now FROM orders WHERE state = 'PENDING_PAYMENT' AND payment_due_time < now()
     ORDER BY payment_due_time LIMIT ${limit} FOR NO KEY UPDATE SKIP LOCKED`));
 }
 
 /** Orders that should have moved by now, longest overdue first. Partial index orders_due. */
 export async function listOverdue(db: Queryable, toleranceMs: number, after: { dueTime: Date; orderId: string }, limit: number): Promise<Order[]> {
-  const rows = await db.query<PgRow>(sql`
-    SELECT * FROM orders WHERE due_time < now() - ${toleranceMs}::float8 * interval '1 millisecond' AND (due_time, order_id) > (${after.dueTime}, ${after.orderId})
+  const rows = await db.query<StoredOrder>(sql`
+    SELECT ${COLUMNS} FROM orders WHERE due_time < now() - ${toleranceMs}::float8 * interval '1 millisecond' AND (due_time, order_id) > (${after.dueTime}, ${after.orderId})
     ORDER BY due_time, order_id LIMIT ${limit}`);
-  return rows.map((row) => toOrder(camel(row)));
+  return rows.map(toOrder);
 }
 
 /** Writes what can change of locked orders. Primary key. */
@@ -100,14 +100,28 @@ export async function addToTimeline(tx: Tx, entries: TimelineEntry[]): Promise<v
     WHERE (SELECT true FROM orders o WHERE o.order_id = r.order_id)`);
 }
 
+/** What of a row makes the order; the rest is for finding it. */
+type StoredOrder = Omit<OrderModel, 'placedBy' | 'requestId' | 'emailKey' | 'nameKey'>;
+type LockedRow = StoredOrder & { now: Date };
+/** Under the names that Prisma gives them. */
+const COLUMNS = sql`order_id AS "orderId", customer_id AS "customerId", customer_name AS "customerName", customer_email AS "customerEmail", customer_phone AS "customerPhone",
+  lines, currency, total, payment_method AS "paymentMethod", shipping_address AS "shippingAddress", note, state, payment_state AS "paymentState", payment_version AS "paymentVersion",
+  payment_status AS "paymentStatus", captured, refunded, refund_pending AS "refundPending", disputed, refunds, stock_committed AS "stockCommitted", cancel_cause AS "cancelCause",
+  cancel_reason AS "cancelReason", carrier, tracking_number AS "trackingNumber", payment_due_time AS "paymentDueTime", due_time AS "dueTime", version,
+  create_time AS "createTime", update_time AS "updateTime"`;
+
 /** A row, read by Prisma or by a statement of ours, as an order. */
-export function toOrder(row: OrderModel): Order {
+export function toOrder(row: StoredOrder): Order {
   const { customerId, customerName: name, customerEmail: email, customerPhone: phone } = row;
   return {
-    ...row,
+    orderId: row.orderId,
     customer: { customerId, name, email, phone },
     lines: (row.lines as JsonLine[]).map(({ unit_price, ...line }): OrderLine => ({ ...line, unitPrice: BigInt(unit_price) })),
+    currency: row.currency,
+    total: row.total,
+    paymentMethod: row.paymentMethod,
     shippingAddress: (row.shippingAddress ?? undefined) as Address | undefined,
+    note: row.note,
     state: row.state as OrderState,
     paymentState: row.paymentState as PaymentState,
     payment: {
@@ -115,12 +129,19 @@ export function toOrder(row: OrderModel): Order {
       captured: row.captured, refunded: row.refunded, refundPending: row.refundPending,
     },
     refunds: (row.refunds as JsonRefund[]).map(({ refund_id, amount, ...refund }): Refund => ({ ...refund, refundId: refund_id, amount: BigInt(amount) })),
+    stockCommitted: row.stockCommitted,
     cancelCause: row.cancelCause as CancelCause | '',
+    cancelReason: row.cancelReason,
+    carrier: row.carrier,
+    trackingNumber: row.trackingNumber,
+    paymentDueTime: row.paymentDueTime,
     dueTime: row.dueTime ?? undefined,
+    version: row.version,
+    createTime: row.createTime,
+    updateTime: row.updateTime,
   };
 }
 
-type PgRow = Record<string, unknown> & { order_id: string; now: Date };
 /** Amounts are below 2^53 by contract, so JSON numbers hold them exactly. */
 type JsonLine = { sku: string; name: string; quantity: number; unit_price: number };
 type JsonRefund = Omit<Refund, 'refundId' | 'amount'> & { refund_id: string; amount: number };
@@ -150,18 +171,6 @@ function entryRow({ orderId, eventId, ...entry }: TimelineEntry) {
   return { ...entry, order_id: orderId, event_id: eventId };
 }
 
-function locked(rows: PgRow[]): Locked {
-  return { orders: new Map(rows.map((row) => [row.order_id, toOrder(camel(row))])), now: rows[0]?.now ?? new Date(0) };
-}
-
-const camelNames = new Map<string, string>();
-
-function camel(row: Record<string, unknown>): OrderModel {
-  const model: Record<string, unknown> = {};
-  for (const name in row) {
-    const known = camelNames.get(name) ?? name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
-    camelNames.set(name, known);
-    model[known] = row[name];
-  }
-  return model as OrderModel;
+function locked(rows: LockedRow[]): Locked {
+  return { orders: new Map(rows.map((row) => [row.orderId, toOrder(row)])), now: rows[0]?.now ?? new Date(0) };
 }
