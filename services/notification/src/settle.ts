@@ -50,17 +50,18 @@ function decideAll(seen: ReadonlyMap<string, Seen>, reports: Report[]): Change[]
   for (const { notificationId, fact, subject } of reports) {
     const before = changes.get(notificationId);
     const row = before?.row ?? seen.get(notificationId);
-    const step = row && (decide(row, fact) ?? lateSubject(row, subject));
+    const step = row && (decide(standingOf(row), fact) ?? lateSubject(row, subject));
     if (!row || !step) continue;
     const error = fact.type === 'bounced' ? `came back: ${fact.bounceType}` : step.error;
     const { said, state, version, attempts, sending, pauseMs, lagMs = null } = step;
+    const { notification_id, order_id, kind, channel, stamp } = row;
     const next = {
-      ...row, state, version, attempts, sending,
+      notification_id, order_id, kind, channel, stamp, state, version, attempts, sending,
       subject: subject || row.subject,
       last_error: error || row.last_error,
       provider_message_id: row.provider_message_id || ('providerMessageId' in fact ? fact.providerMessageId : ''),
     };
-    const about = { notificationId, orderId: row.order_id, kind: row.kind, channel: row.channel, providerMessageId: next.provider_message_id, error, bounceType: fact.type === 'bounced' ? fact.bounceType : '' };
+    const about = { notificationId, orderId: order_id, kind, channel, providerMessageId: next.provider_message_id, error, bounceType: fact.type === 'bounced' ? fact.bounceType : '' };
     changes.set(notificationId, { row: next, pauseMs, lagMs, said: [...(before?.said ?? []), ...said.map((item) => eventOf(item, about))] });
   }
   return [...changes.values()];
@@ -68,8 +69,10 @@ function decideAll(seen: ReadonlyMap<string, Seen>, reports: Report[]): Change[]
 
 /** A delivery may be reported before our own call is answered: then only the subject is news. */
 function lateSubject(row: Seen, subject: string | undefined): Step | undefined {
-  return subject && row.subject === '' && row.state !== 'pending' ? { ...row, pauseMs: 0, error: '', said: [] } : undefined;
+  return subject && row.subject === '' && row.state !== 'pending' ? { ...standingOf(row), pauseMs: 0, error: '', said: [] } : undefined;
 }
+
+const standingOf = ({ state, version, attempts, sending }: Seen): Standing => ({ state, version, attempts, sending });
 
 /** Answers the ids that were saved; `asSeen` leaves those alone that have another stamp by now. By notification_pkey: the ids as an array, because a join alone could be planned as a reading of all. */
 async function save(db: Queryable, changes: Change[], asSeen: boolean): Promise<Set<string>> {
