@@ -20,6 +20,8 @@ const BATCH = 500;
 const LANES = 2;
 /** Messages asked for at a time; the consumer's max_ack_pending bounds what lies here unacknowledged. */
 const PULL = 1_000;
+/** How long the broker keeps a pull that finds nothing: one that it has lost, or kept while the consumer was paused, is asked anew so soon. */
+const PULL_EXPIRES_MS = 5_000;
 /** Tries before an event is a dead letter: with growing pauses, which the broker ends up to an ack_wait late, one to three minutes. */
 const MAX_FAILURES = 8;
 /** Longest pause between two tries of one event. */
@@ -128,7 +130,7 @@ export function createConsumer(options: ConsumerOptions): Loop {
 
   async function consume(js: JetStreamClient, signal: AbortSignal): Promise<void> {
     const consumer = await js.consumers.get(stream, service);
-    messages = await consumer.consume({ max_messages: PULL, callback: take, abort_on_missing_resource: true });
+    messages = await consumer.consume({ max_messages: PULL, expires: PULL_EXPIRES_MS, callback: take, abort_on_missing_resource: true });
     const stop = () => void messages?.close();
     signal.addEventListener('abort', stop);
     let seenBefore = new Set<JsMsg>();
