@@ -1,6 +1,6 @@
 // What belongs together, brought together by Postgres without sorting: rows with the same hash of their key are in the same of a thousand
 // buckets, and a bucket is small enough to be taken apart here.
-import { type Database, type Moment, expectedRows } from './database.ts';
+import type { Database, Moment } from './database.ts';
 
 /** Postgres holds the buckets, with room to grow, until it has read all rows. Of more it is asked in slices, each with a part of the buckets, and reads everything for each. */
 const BYTES_AT_A_TIME = 200_000_000;
@@ -12,13 +12,13 @@ const MAX_TAGS = 200;
 export type Bucketed = { rows: string; packed: string; bytes: number; tables: string[] };
 
 /** Answers the number and the bytes of each bucket that has any, by number. */
-export async function* buckets({ ask, packed: read }: Pick<Moment, 'ask' | 'packed'>, { rows, packed, bytes, tables }: Bucketed, values: (string | number)[]): AsyncGenerator<{ bucket: number; bytes: Buffer }> {
-  const slices = Math.min(BUCKETS, Math.max(1, Math.ceil(((await expectedRows(ask, tables)) * bytes) / BYTES_AT_A_TIME)));
+export async function* buckets(database: Pick<Moment, 'expectedRows' | 'packed'>, { rows, packed, bytes, tables }: Bucketed, values: (string | number)[]): AsyncGenerator<{ bucket: number; bytes: Buffer }> {
+  const slices = Math.min(BUCKETS, Math.max(1, Math.ceil(((await database.expectedRows(tables)) * bytes) / BYTES_AT_A_TIME)));
   for (let slice = 0; slice < slices; slice += 1) {
     const [from, to] = [slice, slice + 1].map((n) => Math.floor((BUCKETS * n) / slices)) as [number, number];
     const some = slices === 1 ? '' : `WHERE hash & ${BUCKETS - 1} >= ${from} AND hash & ${BUCKETS - 1} < ${to}`;
     // OFFSET keeps the planner from guessing how many buckets there will be: it would sort.
-    for await (const [bucket, gathered] of read(`SELECT (hash & ${BUCKETS - 1})::int, string_agg(${packed}, ''::bytea) FROM (${rows} OFFSET 0) rows ${some} GROUP BY 1 ORDER BY 1`, values)) {
+    for await (const [bucket, gathered] of database.packed(`SELECT (hash & ${BUCKETS - 1})::int, string_agg(${packed}, ''::bytea) FROM (${rows} OFFSET 0) rows ${some} GROUP BY 1 ORDER BY 1`, values)) {
       if (bucket && gathered) yield { bucket: bucket.readInt32BE(), bytes: gathered };
     }
   }

@@ -14,15 +14,16 @@ export type Database = {
   packed(sql: string, values?: Value[]): AsyncIterable<Bytes>;
   /** A table of which all rows are packed into one column, piece by piece: nothing is sorted, grouped or held as a whole. `sql` is told what makes the piece. */
   pieces(table: string, sql: (piece: string) => string, values?: Value[]): AsyncIterable<Buffer>;
+  /** About how many rows some tables have, for whoever makes room for them: their pages now, as full as when they were analyzed. */
+  expectedRows(tables: string[]): Promise<number>;
   /** Several statements that see one moment. */
   moment<T>(work: (moment: Moment) => Promise<T>): Promise<T>;
 };
 /** `ask` holds its answer whole; the others are as above, one at a time. */
-export type Moment = { ask: (sql: string, values?: unknown[]) => Promise<Row[]> } & Pick<Database, 'packed' | 'pieces'>;
+export type Moment = { ask: (sql: string, values?: unknown[]) => Promise<Row[]> } & Pick<Database, 'packed' | 'pieces' | 'expectedRows'>;
 type Value = string | number | string[];
 
-/** About how many rows some tables have, for whoever makes room for them: their pages now, as full as when they were analyzed. */
-export async function expectedRows(ask: Moment['ask'], tables: string[]): Promise<number> {
+async function expectedRows(ask: Moment['ask'], tables: string[]): Promise<number> {
   const [[rows] = []] = await ask(`
     SELECT sum(pg_relation_size(oid) / current_setting('block_size')::int * CASE WHEN reltuples < 0 OR relpages = 0 THEN ${ROWS_IN_PAGE} ELSE reltuples / relpages END)
     FROM pg_class WHERE oid = ANY($1::text[]::regclass[])`, [tables]);
@@ -130,11 +131,15 @@ export function openDatabase(source: Source, url: string | undefined): Database 
     rows: (sql, values = []) => alone((client) => batches(client, sql, values)),
     packed: (sql, values) => alone((client) => bytes(client, sql, values)),
     pieces: (table, sql, values) => alone((client) => pieces(client, table, sql, values)),
+    expectedRows(tables) {
+      return expectedRows((sql, values) => this.few(sql, values), tables);
+    },
     async moment(work) {
       const client = await begin();
       try {
         return await work({
           ask: (text, values) => ask(client, text, values),
+          expectedRows: (tables) => expectedRows((text, values) => ask(client, text, values), tables),
           packed: (sql, values) => bytes(client, sql, values),
           pieces: (table, sql, values) => pieces(client, table, sql, values),
         });

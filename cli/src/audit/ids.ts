@@ -26,6 +26,11 @@ export function createIdCollector(expected = 0) {
     words[2 * count + 1] = bytes.readUInt32LE(at + 4);
     count += 1;
   };
+  /** Of pieces of so many bytes the last eight. */
+  const addEach = (bytes: Buffer, length: number) => {
+    grow(count + Math.floor(bytes.length / length));
+    for (let at = length - BYTES; at < bytes.length; at += length) add(bytes, at);
+  };
   return {
     /** The UUID that begins there. */
     addUuid(bytes: Buffer, at: number): void {
@@ -33,13 +38,11 @@ export function createIdCollector(expected = 0) {
     },
     /** Many, one after the other. */
     addUuids(bytes: Buffer): void {
-      grow(count + Math.floor(bytes.length / UUID_BYTES));
-      for (let at = 0; at < bytes.length; at += UUID_BYTES) this.addUuid(bytes, at);
+      addEach(bytes, UUID_BYTES);
     },
     /** What has eight bytes of its own that are as good as random. */
     addHashes(bytes: Buffer): void {
-      grow(count + Math.floor(bytes.length / BYTES));
-      for (let at = 0; at < bytes.length; at += BYTES) add(bytes, at);
+      addEach(bytes, BYTES);
     },
     addText(uuid: string): void {
       add(Buffer.from(idOf(uuid), 'hex'), 0);

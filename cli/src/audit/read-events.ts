@@ -1,5 +1,5 @@
 // Reads outboxes, inboxes and streams as sets of ids, and compares them: I10 and I11; and I12 while an outbox is read.
-import { type Database, expectedRows } from './database.ts';
+import type { Database } from './database.ts';
 import { streamOf } from './events.ts';
 import { ID_OF_ROW, type Ids, createIdCollector, endOf, has, idOf, listOf, missing, repeated } from './ids.ts';
 import { readOutbox } from './read-outbox.ts';
@@ -66,7 +66,7 @@ export async function checkEvents(world: World, tally: Tally): Promise<void> {
 type Arrivals = { handled: Ids; buried: Set<string> };
 
 async function readArrivals(database: Database, { since }: Window): Promise<Arrivals> {
-  const ids = createIdCollector(await expectedRows((sql, values) => database.few(sql, values), ['inbox']));
+  const ids = createIdCollector(await database.expectedRows(['inbox']));
   for await (const uuids of database.pieces('inbox', INBOX, [since?.toISOString() ?? '-infinity'])) ids.addUuids(uuids);
   const buried = new Set<string>();
   for await (const batch of database.rows(BURIED)) for (const [id] of batch) buried.add(idOf(id ?? ''));

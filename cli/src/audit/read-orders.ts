@@ -20,7 +20,7 @@ export async function checkOrders(world: World, tally: Tally): Promise<void> {
   // They begin to gather while the ledger is read.
   const sides = SIDES.map((side) => {
     const database = databases[side.service];
-    const rows = have.has(side.service) ? buckets({ ...database, ask: (sql, values) => database.few(sql, values) }, side, windowValues(window)) : none();
+    const rows = have.has(side.service) ? buckets(database, side, windowValues(window)) : none();
     return { bytes: side.bytes, next: inTurn(rows) };
   });
   try {

@@ -1,6 +1,6 @@
 // Reads an outbox once, in the order in which its events were said, for all that has to be known of it: what was said, what of it is not
 // published, who must have handled it, and whether versions follow each other (I12). Packed by Postgres into a few bytes an event.
-import { type Database, type Moment, expectedRows } from './database.ts';
+import type { Database, Moment } from './database.ts';
 import { type Counting, type EventType, eventsOf, judgeVersions } from './events.ts';
 import { type Ids, UUID_BYTES, createIdCollector } from './ids.ts';
 import type { Service, Tally } from './report.ts';
@@ -62,7 +62,7 @@ export async function readOutbox(database: Database, service: Service, window: W
   const hearers = types.map((type) => type.hearers.map((hearer) => wanted.get(hearer)));
   await database.moment(async (moment) => {
     const ofService = AGGREGATES.filter((aggregate) => aggregate.service === service);
-    const aggregates = await Promise.all(ofService.map(async (aggregate) => ({ aggregate, book: createVersionBook(await expectedRows(moment.ask, [aggregate.table])) })));
+    const aggregates = await Promise.all(ofService.map(async (aggregate) => ({ aggregate, book: createVersionBook(await moment.expectedRows([aggregate.table])) })));
     const books = types.map(({ subject }) => aggregates.find(({ aggregate }) => aggregate.says.some((start) => subject.startsWith(start)))?.book);
     for await (const events of packed(moment, window, types)) {
       for (let at = 0; at < events.length; at += EVENT_BYTES) {

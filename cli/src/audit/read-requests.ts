@@ -1,7 +1,7 @@
 // Reads what was acknowledged, and under which request ids orders stand: I5 and I6.
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { SourceAwayError, expectedRows } from './database.ts';
+import { SourceAwayError } from './database.ts';
 import { createIdCollector, repeated } from './ids.ts';
 import { flat, keyed, mergeByKey, sortedLines } from './merge.ts';
 import { judgeRequest, readJournalLine } from './orders.ts';
@@ -20,7 +20,7 @@ const PLACED = `SELECT translate(request_id, ' ', '_'), order_id FROM orders WHE
 export async function checkRequests({ window, databases, journal, have }: World, tally: Tally): Promise<void> {
   if (!have.has('order')) return;
   const since = windowValues(window)[1];
-  const ids = createIdCollector(await expectedRows((sql, values) => databases.order.few(sql, values), ['orders']));
+  const ids = createIdCollector(await databases.order.expectedRows(['orders']));
   for await (const hashes of databases.order.pieces('orders', REQUESTS, [since])) ids.addHashes(hashes);
   const requests = ids.sorted();
   tally.checked('I6', requests.count);
