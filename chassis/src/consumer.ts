@@ -72,7 +72,7 @@ export function createConsumer(options: ConsumerOptions): Loop {
   const take = (message: JsMsg) => {
     queue.push(message);
     held.add(message);
-    if (lanes.size > 0 && (lanes.size >= LANES || queue.length < BATCH)) return;
+    if (lanes.size >= (queue.length < BATCH ? 1 : LANES)) return;
     const lane: Promise<void> = handleQueue().finally(() => lanes.delete(lane));
     lanes.add(lane);
   };

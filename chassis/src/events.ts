@@ -21,9 +21,11 @@ const kinds = new WeakMap<DescMessage, EventKind>();
 
 /** The event that a message is; a message without the option is none, and that is a defect. */
 export function eventKind(schema: DescMessage): EventKind {
-  const known = kinds.get(schema) ?? readKind(schema);
-  kinds.set(schema, known);
-  return known;
+  const known = kinds.get(schema);
+  if (known) return known;
+  const kind = readKind(schema);
+  kinds.set(schema, kind);
+  return kind;
 }
 
 function readKind(schema: DescMessage): EventKind {
