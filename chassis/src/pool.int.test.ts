@@ -59,3 +59,16 @@ test("a server that goes away with the words that make a connection ready fails 
   await pool.end();
   server.close();
 });
+
+test('a query that gets no answer in time fails, with all that was asked behind it on its connection', async () => {
+  await using database = await createEmptyDatabase();
+  const pool = new Pool({ connectionString: database.url, max: 1, pipeline: true, query_timeout: 200 });
+  const client = await pool.connect();
+  const lost = new Promise<Error>((resolve) => client.once('error', resolve));
+  const asked = await Promise.allSettled([client.query('SELECT 1 AS one'), client.query('SELECT pg_sleep(30)'), client.query('SELECT 2 AS two')]);
+  expect(asked.map((answer) => (answer.status === 'fulfilled' ? answer.value.rows : databaseAway(answer.reason)))).toEqual([[{ one: 1 }], true, true]);
+  client.release(await lost);
+  await expect(pool.query('SELECT 1 + $1::int AS sum', ['x'])).rejects.toMatchObject({ code: '22P02' });
+  expect((await pool.query('SELECT 1 + $1::int AS sum', [2])).rows).toEqual([{ sum: 3 }]);
+  await pool.end();
+});

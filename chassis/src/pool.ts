@@ -1,6 +1,7 @@
 // Connections to Postgres, lent in turn. How long a caller waits for one and how long one may take to be made are two things: on a machine at
 // its limit a connection needs longer than anybody waits, and one that is given up with its caller and begun again is never made at all.
 import pg from 'pg';
+import { PgClient } from './pg-client.ts';
 
 export type PoolOptions = Omit<pg.PoolConfig, 'connectionTimeoutMillis'> & { waitMs?: number };
 
@@ -15,7 +16,7 @@ export class Pool extends pg.Pool {
   private readonly waitMs: number;
 
   constructor({ waitMs = WAIT_MS, ...options }: PoolOptions) {
-    super({ ...options, connectionTimeoutMillis: CONNECT_MS });
+    super({ ...options, Client: PgClient, connectionTimeoutMillis: CONNECT_MS });
     this.waitMs = waitMs;
     // A server's last words may come in the packet that makes the connection ready: before its borrower, who is told a tick later, can listen.
     // Whoever then asks the connection something is told, and it does not come back into the pool; without a listener it would end the process.
