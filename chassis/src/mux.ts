@@ -46,10 +46,10 @@ export function createMux(handler: NodeHandler, limits: MuxLimits) {
   const sniffing = new Set<net.Socket>();
   const sockets = new Set<net.Socket>();
   const sessions = new Set<http2.ServerHttp2Session>();
-  const inFlight = new Set<NodeResponse>();
+  let inFlight = 0;
   const counted: NodeHandler = (request, response) => {
-    inFlight.add(response);
-    response.once('close', () => inFlight.delete(response));
+    inFlight += 1;
+    response.once('close', () => (inFlight -= 1));
     handler(request, response);
   };
   let draining = false;
@@ -85,13 +85,13 @@ export function createMux(handler: NodeHandler, limits: MuxLimits) {
       sessions.forEach(giveNotice);
       const started = performance.now();
       const passed = (ms: number): boolean => performance.now() - started >= ms;
-      const quiet = (): boolean => inFlight.size === 0 && (passed(LAST_WORDS_MS) || sniffing.size + sessions.size === 0);
+      const quiet = (): boolean => inFlight === 0 && (passed(LAST_WORDS_MS) || sniffing.size + sessions.size === 0);
       while (!quiet() && !passed(graceMs)) {
         h1.closeIdleConnections();
         if (passed(LAST_WORDS_MS)) for (const session of sessions) session.close();
         await new Promise((resolve) => setTimeout(resolve, DRAIN_TICK_MS));
       }
-      return inFlight.size === 0;
+      return inFlight === 0;
     },
     destroy(): void {
       h1.close();

@@ -3,13 +3,15 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream, constants } from 'node:http2';
 import { type DescMethodUnary, type Message, create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { Code, ConnectError, type ConnectRouter, type HandlerContext, type MethodImpl, createContextValues } from '@connectrpc/connect';
+import { Code, ConnectError, type ConnectRouter, type MethodImpl } from '@connectrpc/connect';
 import { codeToHttpStatus, errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
 import type { Access } from './access.ts';
 import { setCaller } from './auth.ts';
+import { CallContext } from './call-context.ts';
 import { type Calls, ENDED } from './calls.ts';
 import { refuse } from './errors.ts';
 import { cut } from './http-routes.ts';
+import { InFlight } from './in-flight.ts';
 import type { NodeRequest, NodeResponse } from './mux.ts';
 import { headersOf } from './node-request.ts';
 import { validate } from './validation.ts';
@@ -48,8 +50,10 @@ const JSON_TYPE = 'application/json';
 
 export function createUnary({ calls, access, maxBytes, limitMs, aborting }: UnaryOptions) {
   const served = new Map<string, Unary>();
-  const flying = new Set<(reason: Error) => void>();
-  aborting.addEventListener('abort', () => flying.forEach((fail) => fail(aborting.reason as Error)), { once: true });
+  const flying = new InFlight<(reason: Error) => void>();
+  aborting.addEventListener('abort', () => {
+    for (const fail of flying) fail(aborting.reason as Error);
+  }, { once: true });
 
   return {
     /** The router, remembering what is registered with it. */
@@ -100,14 +104,14 @@ export function createUnary({ calls, access, maxBytes, limitMs, aborting }: Unar
 
   function carryOut({ method, implementation }: Unary, asked: Asked): () => void {
     const call = calls.begin(method, asked.requestId);
-    const context = createContext(method, asked, Math.min(limitMs, asked.timeout === undefined ? Infinity : Number(asked.timeout)));
+    const context = new CallContext(method, asked, Math.min(limitMs, asked.timeout === undefined ? Infinity : Number(asked.timeout)));
     const end = (reason: Error) => {
       clearTimeout(timer);
-      flying.delete(fail);
+      land();
       context.end(reason);
     };
     const fail = (failure: unknown) => {
-      if (context.isOver()) return;
+      if (context.isOver) return;
       const error = calls.settle(call, failure ?? new Error('something threw undefined')) ?? new ConnectError('internal error', Code.Internal);
       end(error);
       asked.answer(codeToHttpStatus(error.code), JSON_TYPE, errorToJsonBytes(error, undefined), context.responseHeaders());
@@ -117,22 +121,22 @@ export function createUnary({ calls, access, maxBytes, limitMs, aborting }: Unar
       const caller = await access(method, asked.authorization ?? null);
       if (caller) setCaller(context, caller);
       const body = await asked.body();
-      if (body === undefined || context.isOver()) return;
+      if (body === undefined || context.isOver) return;
       call.entered = true;
       const message = decoded(method, body);
       validate(method.input, message);
       const output = create(method.output, await implementation(message, context));
-      if (context.isOver()) return;
+      if (context.isOver) return;
       const bytes = toBinary(method.output, output);
       calls.settle(call);
       end(ENDED);
       asked.answer(200, PROTO, bytes, context.responseHeaders());
     };
     const timer = setTimeout(() => fail(refuse('DEADLINE_EXCEEDED', 'the deadline passed; the outcome is unknown')), context.limitMs);
-    flying.add(fail);
+    const land = flying.add(fail);
     carry().catch(fail);
     return () => {
-      if (context.isOver()) return;
+      if (context.isOver) return;
       const gone = new ConnectError('the caller has gone away', Code.Canceled);
       calls.settle(call, gone);
       end(gone);
@@ -188,43 +192,4 @@ function answer(response: Http2ServerResponse, stream: ServerHttp2Stream, status
   stream.resume();
   const late = setTimeout(() => cut(response), REST_OF_BODY_MS);
   stream.once('close', () => clearTimeout(late));
-}
-
-type Context = HandlerContext & { limitMs: number; isOver(): boolean; end(reason: Error): void; responseHeaders(): Headers | undefined };
-
-/** What few handlers ask for is made when they do. */
-function createContext(method: DescMethodUnary, { url, headers }: Asked, limitMs: number): Context {
-  const startedAt = performance.now();
-  let [over, reason, controller]: [boolean, Error | undefined, AbortController | undefined] = [false, undefined, undefined];
-  let requestHeader: Headers | undefined;
-  let responseHeader: Headers | undefined;
-  let trailer: Headers | undefined;
-  return {
-    method, service: method.parent, requestMethod: 'POST', protocolName: 'connect', limitMs, url,
-    values: createContextValues(),
-    timeoutMs: () => limitMs - (performance.now() - startedAt),
-    get signal() {
-      controller ??= new AbortController();
-      if (over) controller.abort(reason);
-      return controller.signal;
-    },
-    get requestHeader() {
-      return (requestHeader ??= headers());
-    },
-    get responseHeader() {
-      return (responseHeader ??= new Headers());
-    },
-    get responseTrailer() {
-      return (trailer ??= new Headers());
-    },
-    isOver: () => over,
-    end(why) {
-      [over, reason] = [true, why];
-      controller?.abort(why);
-    },
-    responseHeaders() {
-      for (const [name, value] of trailer ?? []) (responseHeader ??= new Headers()).append(`trailer-${name}`, value);
-      return responseHeader;
-    },
-  };
 }
