@@ -9,6 +9,7 @@ import type { Database } from './db.ts';
 import { buryEvent } from './dead-letters.ts';
 import { eventKind } from './events.ts';
 import { handleOnce, readEvent, type Heard, type RawEvent, type Reaction } from './inbox.ts';
+import { InFlight } from './in-flight.ts';
 import type { Log } from './log.ts';
 import { restAfter, type Loop } from './loop.ts';
 
@@ -53,7 +54,7 @@ export function createConsumer(options: ConsumerOptions): Loop {
   const log = options.log.child({ stream });
   const queue: JsMsg[] = [];
   const failures = new Map<string, number>();
-  const held = new Set<JsMsg>();
+  const handling = new InFlight<JsMsg[]>();
   const lanes = new Set<Promise<void>>();
   let messages: ConsumerMessages | undefined;
 
@@ -63,15 +64,14 @@ export function createConsumer(options: ConsumerOptions): Loop {
     while (queue.length > 0) {
       const began = performance.now();
       const batch = queue.splice(0, BATCH);
-      await handleBatch(batch);
-      batch.forEach((message) => held.delete(message));
+      const handled = handling.add(batch);
+      await handleBatch(batch).finally(handled);
       const restMs = restAfter(batch.length, performance.now() - began);
       if (restMs > 0) await setTimeout(restMs);
     }
   };
   const take = (message: JsMsg) => {
     queue.push(message);
-    held.add(message);
     if (lanes.size >= (queue.length < BATCH ? 1 : LANES)) return;
     const lane: Promise<void> = handleQueue().finally(() => lanes.delete(lane));
     lanes.add(lane);
@@ -135,6 +135,7 @@ export function createConsumer(options: ConsumerOptions): Loop {
     signal.addEventListener('abort', stop);
     let seenBefore = new Set<JsMsg>();
     const working = setInterval(() => {
+      const held = [queue, ...handling].flat();
       for (const message of held) if (seenBefore.has(message)) message.working();
       seenBefore = new Set(held);
     }, WORKING_MS);
@@ -147,7 +148,6 @@ export function createConsumer(options: ConsumerOptions): Loop {
       // What is still queued belongs to nobody here any more; it is delivered again.
       if (signal.aborted) queue.splice(0).forEach((message) => message.nak());
       await Promise.all(lanes);
-      held.clear();
     }
   }
 
