@@ -7,7 +7,7 @@ import { isUsualCall } from '@millrace/chassis/unary';
 import { AnswerBundleSchema, type BundledAnswer, BundledCallSchema, CallBundleSchema } from '@millrace/gen/millrace/ops/v1/bundle_pb.js';
 import type { Broken } from './forward.ts';
 import type { HeaderBag } from './http.ts';
-import type { Upstream } from './upstream.ts';
+import { type Upstream, letGo } from './upstream.ts';
 
 export type Call = { path: string; headers: HeaderBag; body: Buffer; deadlineMs: number };
 /** `alone`: the service has not seen it, and it is to be sent by itself. */
@@ -71,6 +71,7 @@ function send(to: Upstream, waiting: Waiting[]): void {
     const unseen = reading === undefined && (upstream.rstCode === constants.NGHTTP2_REFUSED_STREAM || upstream.id === undefined);
     if (unseen) alone();
     else waiting.forEach(({ settle }) => settle({ kind: 'broke', begun: false, whole: true, code: upstream.rstCode }));
+    letGo(upstream);
   });
 }
 

@@ -4,6 +4,7 @@ import { constants, type ClientHttp2Stream, type IncomingHttpHeaders } from 'nod
 import { type Frames, createFrames } from './frames.ts';
 import { outwardHeaders } from './headers.ts';
 import { type Req, type Res, endRequest, isBroken, isGone, setHeaders } from './http.ts';
+import { letGo } from './upstream.ts';
 
 export type Exchange = {
   req: Req;
@@ -53,7 +54,10 @@ export function forward({ req, res, upstream, body, cancel, deadlineMs, stopping
   else if (body.length > 0) upstream.end(body);
   pumpOut(req, res, upstream, progress, end);
   upstream.on('error', () => {}); // what it was is in the code
-  upstream.once('close', () => end({ kind: 'broke', ...soFar(), code: upstream.rstCode }));
+  upstream.once('close', () => {
+    end({ kind: 'broke', ...soFar(), code: upstream.rstCode });
+    letGo(upstream);
+  });
   return promise;
 }
 
