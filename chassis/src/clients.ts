@@ -7,6 +7,7 @@ import { type Client, Code, ConnectError, type Interceptor, type Transport, crea
 import { Http2SessionManager, createConnectTransport } from '@connectrpc/connect-node';
 import { backoff } from './backoff.ts';
 import { errorInfo, retryAfter } from './errors.ts';
+import { callUnary } from './unary-client.ts';
 
 export const TIMEOUT_MS = 5_000;
 /** For streams that nobody gave a deadline: just longer than our servers let them run. */
@@ -36,14 +37,29 @@ const unknownOutcomes = new WeakSet<object>();
 
 export function createServiceClient<S extends DescService>(service: S, options: { url: string; token: string; timeoutMs?: number }): Client<S> {
   const peer = peerAt(options.url);
-  const transport = createConnectTransport({
+  const authorization = `Bearer ${options.token}`;
+  const streams = createConnectTransport({
     httpVersion: '2',
     baseUrl: options.url,
     sessionManager: peer.sessions,
     readMaxBytes: MAX_RESPONSE_BYTES,
     acceptCompression: [], // neighbours are near: packing costs more than sending
-    interceptors: [withToken(options.token), retries(peer), honestErrors],
+    interceptors: [withToken(authorization), honestErrors],
   });
+  const transport: Transport = {
+    stream: streams.stream.bind(streams),
+    async unary(method, signal, timeoutMs = TIMEOUT_MS, header, input) {
+      const until = performance.now() + timeoutMs;
+      const headers = { ...plain(header), authorization };
+      return retrying(peer, { isRead: method.idempotency === Idempotency.NO_SIDE_EFFECTS, until, signal }, async () => {
+        try {
+          return await callUnary(peer.sessions, method, input, { headers, timeoutMs: Math.max(1, until - performance.now()), signal, maxBytes: MAX_RESPONSE_BYTES });
+        } catch (error) {
+          throw signal?.aborted ? error : asUnavailable(error);
+        }
+      });
+    },
+  };
   return createClient(service, withDeadline(transport, options.timeoutMs ?? TIMEOUT_MS));
 }
 
@@ -80,31 +96,33 @@ function withDeadline(transport: Transport, timeoutMs: number): Transport {
   };
 }
 
-function withToken(token: string): Interceptor {
+function withToken(authorization: string): Interceptor {
   return (next) => async (request) => {
-    request.header.set('authorization', `Bearer ${token}`);
+    request.header.set('authorization', authorization);
     return next(request);
   };
 }
 
-function retries(peer: Peer): Interceptor {
-  return (next) => async (request) => {
-    if (request.stream) return next(request);
-    const isRead = request.method.idempotency === Idempotency.NO_SIDE_EFFECTS;
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        const response = await next(request);
-        peer.budget = Math.min(BUDGET, peer.budget + EARNED);
-        peer.awaySince = undefined;
-        return response;
-      } catch (error) {
-        const pause = Math.max(backoff(attempt, PAUSES), retryAfter(error) ?? 0);
-        const repeat = neverSent(error) ? isBrieflyAway(peer) : isRead && isUnavailable(error) && attempt < MAX_ATTEMPTS && takeFrom(peer);
-        if (!repeat || pause > LONGEST_PAUSE_MS || request.signal.aborted) throw error;
-        await setTimeout(pause, undefined, { signal: request.signal });
-      }
+function plain(header: HeadersInit | undefined): Record<string, string> {
+  return header === undefined ? {} : Object.fromEntries(new Headers(header));
+}
+
+type Repeating = { isRead: boolean; until: number; signal: AbortSignal | undefined };
+
+async function retrying<T>(peer: Peer, { isRead, until, signal }: Repeating, call: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const response = await call();
+      peer.budget = Math.min(BUDGET, peer.budget + EARNED);
+      peer.awaySince = undefined;
+      return response;
+    } catch (error) {
+      const pause = Math.max(backoff(attempt, PAUSES), retryAfter(error) ?? 0);
+      const repeat = neverSent(error) ? isBrieflyAway(peer) : isRead && isUnavailable(error) && attempt < MAX_ATTEMPTS && takeFrom(peer);
+      if (!repeat || pause > LONGEST_PAUSE_MS || performance.now() + pause >= until || signal?.aborted) throw error;
+      await setTimeout(pause, undefined, { signal });
     }
-  };
+  }
 }
 
 function isUnavailable(error: unknown): boolean {
