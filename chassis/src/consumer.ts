@@ -186,6 +186,6 @@ function isOutage(error: unknown): boolean {
 
 function rawEvent(message: JsMsg): RawEvent {
   const headers: Record<string, string> = {};
-  for (const key of message.headers?.keys() ?? []) headers[key] = message.headers?.get(key) ?? '';
+  for (const [name, [value = '']] of message.headers ?? []) headers[name] = value;
   return { stream: message.info.stream, sequence: BigInt(message.seq), subject: message.subject, headers, body: message.data, deliveries: message.info.deliveryCount };
 }
