@@ -9,7 +9,7 @@ type Heap = { young: number; old: number };
  */
 const HEAP: Heap = { young: 8, old: 512 };
 /** Larger young generations for those with the most calls under way; the sandbox keeps its whole ledger in memory. */
-const HEAPS: Record<string, Partial<Heap>> = { edge: { young: 16 }, order: { young: 16 }, notification: { young: 16 }, together: { young: 32, old: 1_024 }, sandbox: { old: 4_096 } };
+const HEAPS: Record<string, Partial<Heap>> = { edge: { young: 16 }, order: { young: 16 }, together: { young: 32, old: 1_024 }, sandbox: { old: 4_096 } };
 
 /** One for all threads: those of the pool allocate little, and what each keeps for itself is some MB a process. */
 export const MALLOC_ARENAS = '1';
