@@ -46,9 +46,8 @@ const SETTINGS = {
   listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
   max_connections: '200', // five services, two pools each, and people looking
-  shared_buffers: '192MB',
+  shared_buffers: '512MB', // taken only as pages come; the working set of a day's orders stays in it
   max_wal_size: '1GB',
-  wal_compression: 'on',
   io_method: 'sync', // pages come from the system's cache: handing them over to processes of their own costs more than reading them
   jit: 'off', // short statements only: compiling costs more than it saves
   max_parallel_workers_per_gather: '0', // parallel plans want /dev/shm, which containers keep small
