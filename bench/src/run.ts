@@ -63,7 +63,7 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     for (const { prefix, skus } of [SPREAD, HOT]) await loader.run({ kind: 'import', url: edge, token: runtime.tokens.admin, prefix, from: 0, count: skus, stock: skus === 1 ? HOT_STOCK : STOCK });
     await until(async () => (await rows(runtime.postgres.inventory, 'SELECT FROM stock WHERE opened')).length >= SKUS + 1, SETTLED_MS);
     say('warm-up');
-    const warm = await warmUp(system, loader, async (calls) => place({ url: sequence % 2 ? edge : order, ...SPREAD, calls }));
+    const warm = await warmUp([edge, order].map((url) => (calls) => place({ url, ...SPREAD, calls })));
     await quiet(broker, system);
     let journey: JourneyFigure | undefined;
     const drained: Record<string, number> = {};

@@ -1,11 +1,8 @@
 import { expect, test } from 'vitest';
 import { createHistogram } from './histogram.ts';
 import type { Sample } from './measure.ts';
-import type { System } from './system.ts';
 import { warmUp } from './warm-up.ts';
 
-const loader = { pid: 1 };
-const system = {} as System;
 /** Orders that cost these microseconds in the order service, step by step; the last cost goes on. */
 const costing = (...micros: number[]) => {
   let step = 0;
@@ -16,13 +13,17 @@ const costing = (...micros: number[]) => {
 };
 
 test('a system is warm when an order costs what the one before did, twice in a row', async () => {
-  expect((await warmUp(system, loader, costing(4_000, 2_000, 1_000, 990, 980))).cpuPerOrder).toEqual([4_000, 2_000, 1_000, 990, 980]);
+  expect((await warmUp([costing(4_000, 2_000, 1_000, 990, 980)])).cpuPerOrder).toEqual([4_000, 2_000, 1_000, 990, 980]);
+});
+
+test('a door at which an order always costs less than at the other keeps no system cold', async () => {
+  expect((await warmUp([costing(1_000, 900, 890, 880), costing(600, 540, 530, 520)])).cpuPerOrder).toEqual([800, 720, 710, 700]);
 });
 
 test('a system whose orders get cheaper all the time is cold, and no number of it is taken', async () => {
-  await expect(warmUp(system, loader, costing(...Array.from({ length: 40 }, (_, n) => 100_000 * 0.8 ** n)))).rejects.toThrow('still cold');
+  await expect(warmUp([costing(...Array.from({ length: 40 }, (_, n) => 100_000 * 0.8 ** n))])).rejects.toThrow('still cold');
 });
 
 test('a system that refuses orders while it warms up is not measured', async () => {
-  await expect(warmUp(system, loader, async (calls) => ({ ...(await costing(1)(calls)), done: calls - 1 }))).rejects.toThrow('only 499 of 500');
+  await expect(warmUp([async (calls) => ({ ...(await costing(1)(calls)), done: calls - 1 })])).rejects.toThrow('only 499 of 500');
 });
