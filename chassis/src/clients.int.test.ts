@@ -69,6 +69,18 @@ describe('a client for a neighbour', () => {
     expect(calls).toBe(1);
   });
 
+  it('does not repeat a call whose deadline would pass in the pause', async () => {
+    let calls = 0;
+    const server = await stub({
+      getProduct() {
+        calls += 1;
+        throw refuse('DEPENDENCY_UNAVAILABLE', 'not now', undefined, 900);
+      },
+    });
+    const error = await failure(clientOf(server).getProduct({ sku: 'MUG' }, { timeoutMs: 800 }));
+    expect([error.code, errorInfo(error)?.reason, calls]).toEqual([Code.Unavailable, 'DEPENDENCY_UNAVAILABLE', 1]);
+  });
+
   it('never repeats a change that may have been carried out', async () => {
     let calls = 0;
     const server = await stub({
