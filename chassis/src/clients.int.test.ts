@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { eventually, failure } from '../test/callers.ts';
 import { type Stub, startStub } from '../test/stub-server.ts';
 import { createServiceClient, isOutcomeUnknown } from './clients.ts';
-import { errorInfo, refuse, toConnectError } from './errors.ts';
+import { type Reason, errorInfo, refuse, toConnectError } from './errors.ts';
 
 const NEW = { product: { sku: 'MUG', name: 'Mug', price: { currencyCode: 'EUR', minorUnits: 100n } } };
 const cleanUp: (() => Promise<unknown>)[] = [];
@@ -58,27 +58,15 @@ describe('a client for a neighbour', () => {
   });
 
   it('does not wait for a neighbour that wants to be left alone for long', async () => {
-    let calls = 0;
-    const server = await stub({
-      getProduct() {
-        calls += 1;
-        throw refuse('OVERLOADED', 'not now', undefined, 30_000);
-      },
-    });
-    await failure(clientOf(server).getProduct({ sku: 'MUG' }));
-    expect(calls).toBe(1);
+    const { client, calls } = await refusing('OVERLOADED', 30_000);
+    await failure(client.getProduct({ sku: 'MUG' }));
+    expect(calls()).toBe(1);
   });
 
   it('does not repeat a call whose deadline would pass in the pause', async () => {
-    let calls = 0;
-    const server = await stub({
-      getProduct() {
-        calls += 1;
-        throw refuse('DEPENDENCY_UNAVAILABLE', 'not now', undefined, 900);
-      },
-    });
-    const error = await failure(clientOf(server).getProduct({ sku: 'MUG' }, { timeoutMs: 800 }));
-    expect([error.code, errorInfo(error)?.reason, calls]).toEqual([Code.Unavailable, 'DEPENDENCY_UNAVAILABLE', 1]);
+    const { client, calls } = await refusing('DEPENDENCY_UNAVAILABLE', 900);
+    const error = await failure(client.getProduct({ sku: 'MUG' }, { timeoutMs: 800 }));
+    expect([error.code, errorInfo(error)?.reason, calls()]).toEqual([Code.Unavailable, 'DEPENDENCY_UNAVAILABLE', 1]);
   });
 
   it('never repeats a change that may have been carried out', async () => {
@@ -94,16 +82,9 @@ describe('a client for a neighbour', () => {
   });
 
   it('stops repeating when most calls fail', async () => {
-    let calls = 0;
-    const server = await stub({
-      getProduct() {
-        calls += 1;
-        throw refuse('DEPENDENCY_UNAVAILABLE', 'not now', undefined, 1);
-      },
-    });
-    const client = clientOf(server);
+    const { client, calls } = await refusing('DEPENDENCY_UNAVAILABLE', 1);
     for (let call = 0; call < 50; call += 1) await failure(client.getProduct({ sku: 'MUG' }));
-    expect(calls).toBe(60); // a budget of ten
+    expect(calls()).toBe(60); // a budget of ten
   });
 
   it('knows that a refused connection sent nothing', async () => {
@@ -199,6 +180,18 @@ async function stub(...args: Parameters<typeof startStub>): Promise<Stub> {
   const server = await startStub(...args);
   cleanUp.push(async () => server.stop(0));
   return server;
+}
+
+/** A client of a server that refuses every look-up, and how many there were. */
+async function refusing(reason: Reason, retryAfterMs: number) {
+  let calls = 0;
+  const server = await stub({
+    getProduct() {
+      calls += 1;
+      throw refuse(reason, 'not now', undefined, retryAfterMs);
+    },
+  });
+  return { client: clientOf(server), calls: () => calls };
 }
 
 function clientOf(server: Stub) {

@@ -47,9 +47,10 @@ export function createServiceClient<S extends DescService>(service: S, options: 
     interceptors: [withToken(authorization), honestErrors],
   });
   const transport: Transport = {
-    stream: streams.stream.bind(streams),
-    async unary(method, signal, timeoutMs = TIMEOUT_MS, header, input) {
-      const until = performance.now() + timeoutMs;
+    // To connect-es a timeout of 0 or less is none at all; what a handler has left of its own deadline can be just that.
+    stream: async (method, signal, asked = STREAM_TIMEOUT_MS, ...rest) => streams.stream(method, signal, Math.max(1, asked), ...rest),
+    async unary(method, signal, asked = options.timeoutMs ?? TIMEOUT_MS, header, input) {
+      const until = performance.now() + asked;
       const headers = { ...plain(header), authorization };
       return retrying(peer, { isRead: method.idempotency === Idempotency.NO_SIDE_EFFECTS, until, signal }, async () => {
         try {
@@ -60,7 +61,7 @@ export function createServiceClient<S extends DescService>(service: S, options: 
       });
     },
   };
-  return createClient(service, withDeadline(transport, options.timeoutMs ?? TIMEOUT_MS));
+  return createClient(service, transport);
 }
 
 /** Whether the call may have been carried out although it failed. */
@@ -86,14 +87,6 @@ function connect(authority: URL): net.Socket {
   const socket = net.connect({ host: authority.hostname.replace(/^\[|\]$/g, ''), port: Number(authority.port || 80), noDelay: true });
   socket.setTimeout(CONNECT_TIMEOUT_MS, () => socket.destroy(Object.assign(new Error('connecting took too long'), { code: 'ETIMEDOUT', syscall: 'connect' })));
   return socket.once('connect', () => socket.setTimeout(0));
-}
-
-// To connect-es a timeout of 0 or less is none at all; what a handler has left of its own deadline can be just that.
-function withDeadline(transport: Transport, timeoutMs: number): Transport {
-  return {
-    unary: async (method, signal, asked, ...rest) => transport.unary(method, signal, Math.max(1, asked ?? timeoutMs), ...rest),
-    stream: async (method, signal, asked, ...rest) => transport.stream(method, signal, Math.max(1, asked ?? STREAM_TIMEOUT_MS), ...rest),
-  };
 }
 
 function withToken(authorization: string): Interceptor {

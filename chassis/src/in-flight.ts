@@ -7,10 +7,6 @@
 export class InFlight<T> implements Iterable<T> {
   readonly #entries: { thing: T; place: number }[] = [];
 
-  get size(): number {
-    return this.#entries.length;
-  }
-
   /** Answers how to take it out again; a second time does nothing. */
   add(thing: T): () => void {
     const entry = { thing, place: this.#entries.length };

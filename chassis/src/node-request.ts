@@ -1,5 +1,6 @@
 // Node's requests as connect-es wants them. Its own conversion throws on a bad Host, makes two costly exceptions for each call
 // that ends well, and drops the connection instead of answering when a body over HTTP/1.1 is too large.
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import { Code, ConnectError, createContextValues } from '@connectrpc/connect';
 import type { UniversalServerRequest } from '@connectrpc/connect/protocol';
@@ -28,9 +29,9 @@ export function hasHost(request: NodeRequest): boolean {
   return host !== undefined && /^[^\s/?#@\\]+$/.test(host) && URL.canParse(`http://${host}/`);
 }
 
-export function headersOf(request: NodeRequest): Headers {
+export function headersOf(message: { headers: IncomingHttpHeaders }): Headers {
   const headers = new Headers();
-  for (const [name, value] of Object.entries(request.headers)) {
+  for (const [name, value] of Object.entries(message.headers)) {
     if (name.startsWith(':') || value === undefined) continue;
     if (typeof value === 'string') headers.append(name, value);
     else for (const one of value) headers.append(name, one);

@@ -4,15 +4,13 @@ import { type ClientHttp2Stream, type IncomingHttpHeaders, constants } from 'nod
 import { type DescMessage, type DescMethodUnary, type MessageInitShape, type MessageShape, create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { Code, ConnectError, type UnaryResponse } from '@connectrpc/connect';
 import type { Http2SessionManager } from '@connectrpc/connect-node';
-import { codeFromHttpStatus, errorFromJsonBytes } from '@connectrpc/connect/protocol-connect';
+import { codeFromHttpStatus, contentTypeUnaryJson, contentTypeUnaryProto, errorFromJsonBytes, trailerDemux } from '@connectrpc/connect/protocol-connect';
+import { letGo } from './let-go.ts';
+import { headersOf } from './node-request.ts';
 
 /** One call, as it goes out. */
-export type Sending = { path: string; headers: Record<string, string>; body: Uint8Array; timeoutMs: number; signal: AbortSignal | undefined; maxBytes: number };
+type Sending = { path: string; headers: Record<string, string>; body: Uint8Array; timeoutMs: number; signal: AbortSignal | undefined; maxBytes: number };
 type Answer = { status: number; headers: IncomingHttpHeaders; body: Buffer };
-
-const PROTO = 'application/proto';
-const JSON_TYPE = 'application/json';
-const TRAILER = 'trailer-';
 
 export async function callUnary<I extends DescMessage, O extends DescMessage>(
   sessions: Http2SessionManager, method: DescMethodUnary<I, O>, input: MessageInitShape<I>, sending: Omit<Sending, 'path' | 'body'>,
@@ -21,7 +19,7 @@ export async function callUnary<I extends DescMessage, O extends DescMessage>(
   const answer = await send(sessions, {
     ...sending,
     path: `/${method.parent.typeName}/${method.name}`,
-    headers: { ...sending.headers, 'content-type': PROTO, 'connect-protocol-version': '1', 'connect-timeout-ms': String(Math.ceil(timeoutMs)) },
+    headers: { ...sending.headers, 'content-type': contentTypeUnaryProto, 'connect-protocol-version': '1', 'connect-timeout-ms': String(Math.ceil(timeoutMs)) },
     body: toBinary(method.input, create(method.input, input)),
   });
   return new Received(method, answer, decoded(method.output, answer));
@@ -70,8 +68,7 @@ function send(sessions: Http2SessionManager, { path, headers, body, timeoutMs, s
     });
     opened.once('close', () => {
       fail(broken(opened.rstCode, cause));
-      // Node keeps every closed stream until a major collection, and with its listeners it would keep the call.
-      opened.removeAllListeners();
+      letGo(opened);
     });
     if (over) opened.close(constants.NGHTTP2_CANCEL);
     else opened.end(body);
@@ -90,9 +87,9 @@ function decoded<O extends DescMessage>(output: O, { status, headers, body }: An
   const type = headers['content-type'] ?? '';
   if (status !== 200) {
     const fallback = new ConnectError(`HTTP ${status}`, codeFromHttpStatus(status));
-    throw type.startsWith(JSON_TYPE) ? errorFromJsonBytes(body, webHeaders(headers), fallback) : fallback;
+    throw type.startsWith(contentTypeUnaryJson) ? errorFromJsonBytes(body, headersOf({ headers }), fallback) : fallback;
   }
-  if (type !== PROTO) throw new ConnectError(`unsupported content type ${type}`, Code.Internal);
+  if (type !== contentTypeUnaryProto) throw new ConnectError(`unsupported content type ${type}`, Code.Internal);
   try {
     return fromBinary(output, body);
   } catch (cause) {
@@ -105,29 +102,20 @@ class Received<I extends DescMessage, O extends DescMessage> implements UnaryRes
   readonly stream = false;
   readonly method: DescMethodUnary<I, O>;
   readonly message: MessageShape<O>;
-  readonly #headers: IncomingHttpHeaders;
+  readonly #answer: Answer;
 
-  constructor(method: DescMethodUnary<I, O>, { headers }: Answer, message: MessageShape<O>) {
+  constructor(method: DescMethodUnary<I, O>, answer: Answer, message: MessageShape<O>) {
     this.method = method;
     this.message = message;
-    this.#headers = headers;
+    this.#answer = answer;
   }
   get service() {
     return this.method.parent;
   }
   get header(): Headers {
-    return webHeaders(this.#headers, (name) => (name.startsWith(TRAILER) ? undefined : name));
+    return trailerDemux(headersOf(this.#answer))[0];
   }
   get trailer(): Headers {
-    return webHeaders(this.#headers, (name) => (name.startsWith(TRAILER) ? name.slice(TRAILER.length) : undefined));
+    return trailerDemux(headersOf(this.#answer))[1];
   }
-}
-
-function webHeaders(received: IncomingHttpHeaders, rename: (name: string) => string | undefined = (name) => name): Headers {
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(received)) {
-    const wanted = name.startsWith(':') ? undefined : rename(name);
-    if (wanted !== undefined && value !== undefined) headers.append(wanted, String(value));
-  }
-  return headers;
 }

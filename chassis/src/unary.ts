@@ -4,7 +4,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream, constants } from 'node:http2';
 import { type DescMethodUnary, type Message, create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { Code, ConnectError, type ConnectRouter, type MethodImpl } from '@connectrpc/connect';
-import { codeToHttpStatus, errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
+import { codeToHttpStatus, contentTypeUnaryJson, contentTypeUnaryProto, errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
 import type { Access } from './access.ts';
 import { setCaller } from './auth.ts';
 import { CallContext } from './call-context.ts';
@@ -44,9 +44,6 @@ type Unary = { method: DescMethodUnary; implementation: MethodImpl<DescMethodUna
 
 /** What a caller gets to end a body that nobody reads; most have sent it all before they hear the answer. */
 const REST_OF_BODY_MS = 1_000;
-
-const PROTO = 'application/proto';
-const JSON_TYPE = 'application/json';
 
 export function createUnary({ calls, access, maxBytes, limitMs, aborting }: UnaryOptions) {
   const served = new Map<string, Unary>();
@@ -114,7 +111,7 @@ export function createUnary({ calls, access, maxBytes, limitMs, aborting }: Unar
       if (context.isOver) return;
       const error = calls.settle(call, failure ?? new Error('something threw undefined')) ?? new ConnectError('internal error', Code.Internal);
       end(error);
-      asked.answer(codeToHttpStatus(error.code), JSON_TYPE, errorToJsonBytes(error, undefined), context.responseHeaders());
+      asked.answer(codeToHttpStatus(error.code), contentTypeUnaryJson, errorToJsonBytes(error, undefined), context.responseHeaders());
     };
     const carry = async (): Promise<void> => {
       // Before a byte of the body is read.
@@ -130,7 +127,7 @@ export function createUnary({ calls, access, maxBytes, limitMs, aborting }: Unar
       const bytes = toBinary(method.output, output);
       calls.settle(call);
       end(ENDED);
-      asked.answer(200, PROTO, bytes, context.responseHeaders());
+      asked.answer(200, contentTypeUnaryProto, bytes, context.responseHeaders());
     };
     const timer = setTimeout(() => fail(refuse('DEADLINE_EXCEEDED', 'the deadline passed; the outcome is unknown')), context.limitMs);
     const land = flying.add(fail);
@@ -151,7 +148,7 @@ function isUsual(request: NodeRequest): request is Http2ServerRequest {
 /** Whether a POST is a unary call of Connect's binary protocol, of the shape that nearly all have: as it is served here, and in bundles. */
 export function isUsualCall(headers: IncomingHttpHeaders): boolean {
   const timeout = headers['connect-timeout-ms'];
-  return headers['content-type'] === PROTO && headers['content-encoding'] === undefined
+  return headers['content-type'] === contentTypeUnaryProto && headers['content-encoding'] === undefined
     && (headers['connect-protocol-version'] ?? '1') === '1' && (timeout === undefined || (typeof timeout === 'string' && /^[1-9]\d{0,8}$/.test(timeout)));
 }
 

@@ -3,11 +3,12 @@ import { constants } from 'node:http2';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { sizeDelimitedDecodeStream } from '@bufbuild/protobuf/wire';
 import { BUNDLE_PATH, BUNDLE_TYPE, MAX_BUNDLED, MAX_BUNDLED_BYTES } from '@millrace/chassis/bundle';
+import { letGo } from '@millrace/chassis/let-go';
 import { isUsualCall } from '@millrace/chassis/unary';
 import { AnswerBundleSchema, type BundledAnswer, BundledCallSchema, CallBundleSchema } from '@millrace/gen/millrace/ops/v1/bundle_pb.js';
 import type { Broken } from './forward.ts';
 import type { HeaderBag } from './http.ts';
-import { type Upstream, letGo } from './upstream.ts';
+import type { Upstream } from './upstream.ts';
 
 export type Call = { path: string; headers: HeaderBag; body: Buffer; deadlineMs: number };
 /** `alone`: the service has not seen it, and it is to be sent by itself. */

@@ -1,10 +1,10 @@
 // Carries one call to a service and its answer back, byte by byte, at the pace of whoever is slower.
 import type { ServerResponse } from 'node:http';
 import { constants, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2';
+import { letGo } from '@millrace/chassis/let-go';
 import { type Frames, createFrames } from './frames.ts';
 import { outwardHeaders } from './headers.ts';
 import { type Req, type Res, endRequest, isBroken, isGone, setHeaders } from './http.ts';
-import { letGo } from './upstream.ts';
 
 export type Exchange = {
   req: Req;

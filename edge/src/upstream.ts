@@ -109,14 +109,6 @@ export function createUpstream({ name, url, log }: { name: string; url: string; 
   };
 }
 
-/**
- * Takes its listeners from a stream that has closed. Node makes a function in V8's old generation for every writable stream, which keeps the stream
- * until a major collection: its listeners would keep the caller's whole request and answer with it.
- */
-export function letGo(closed: ClientHttp2Stream): void {
-  closed.removeAllListeners();
-}
-
 function keepChecking(session: ClientHttp2Session): NodeJS.Timeout {
   return setInterval(() => {
     if (session.destroyed) return;
