@@ -7,10 +7,10 @@ import { databaseAway } from './database-away.ts';
 import { refuse } from './errors.ts';
 import type { Log } from './log.ts';
 import { Pool } from './pool.ts';
-import { Statement, sql } from './sql.ts';
+import { Statement, rowset, sql } from './sql.ts';
 
 export { databaseAway } from './database-away.ts';
-export { sql, Statement };
+export { rowset, sql, Statement };
 
 export type Queryable = { query<Row>(statement: Statement): Promise<Row[]> };
 

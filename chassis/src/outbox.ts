@@ -2,7 +2,7 @@
 
 import { randomUUIDv7 } from 'node:crypto';
 import { create, toJsonString, type DescMessage, type MessageInitShape } from '@bufbuild/protobuf';
-import { sql, type Statement, type Tx } from './db.ts';
+import { rowset, sql, type Statement, type Tx } from './db.ts';
 import { eventKind, subjectToken } from './events.ts';
 
 export type OutgoingEvent = {
@@ -45,13 +45,20 @@ export async function appendEvents(tx: Tx, events: OutgoingEvent[]): Promise<voi
   await tx.query(outboxInsert(events));
 }
 
+const EVENTS = rowset<OutgoingEvent>('e', {
+  event_id: ['uuid', (event) => event.eventId],
+  subject: ['text', (event) => event.subject],
+  type: ['text', (event) => event.type],
+  aggregate_id: ['text', (event) => event.aggregateId],
+  aggregate_version: ['int', (event) => event.aggregateVersion],
+  body: ['text', (event) => event.body],
+  place: ['int', (_, place) => place],
+});
+
 /** The same as a part of another statement, whose runner tells the relay. `only`: a query for the aggregates whose events are to be written. */
 export function outboxInsert(events: OutgoingEvent[], only?: Statement): Statement {
   const rows = sql`
     INSERT INTO outbox (event_id, subject, type, aggregate_id, aggregate_version, body)
-    SELECT event_id, subject, type, aggregate_id, aggregate_version, body
-    FROM unnest(${events.map((e) => e.eventId)}::uuid[], ${events.map((e) => e.subject)}::text[], ${events.map((e) => e.type)}::text[],
-      ${events.map((e) => e.aggregateId)}::text[], ${events.map((e) => e.aggregateVersion)}::int[], ${events.map((e) => e.body)}::text[])
-      WITH ORDINALITY AS e (event_id, subject, type, aggregate_id, aggregate_version, body, place)`;
+    SELECT event_id, subject, type, aggregate_id, aggregate_version, body FROM ${EVENTS(events)}`;
   return only === undefined ? sql`${rows} ORDER BY place` : sql`${rows} WHERE aggregate_id IN (${only}) ORDER BY place`;
 }

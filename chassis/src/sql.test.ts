@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { sql } from './sql.ts';
+import { rowset, sql } from './sql.ts';
 
 test('every value is a parameter', () => {
   const { text, values } = sql`SELECT * FROM t WHERE a = ${"x'; DROP TABLE t"} AND b = ANY(${[1, 2]})`;
@@ -16,4 +16,18 @@ test('the same text has the same name, another part another one', () => {
   const whole = (part: ReturnType<typeof sql>) => sql`SELECT (${part})`;
   expect(whole(sql`SELECT 1`).name).toBe(whole(sql`SELECT 1`).name);
   expect(whole(sql`SELECT 1`).name).not.toBe(whole(sql`SELECT 2`).name);
+});
+
+test('a rowset is a parameter for each column, in the order of its items', () => {
+  type Item = { id: string; amount?: bigint; at?: Date; more?: unknown };
+  const items = rowset<Item>('i', {
+    id: ['text', ({ id }) => id],
+    place: ['int', (_, place) => place],
+    amount: ['bigint', ({ amount }) => amount],
+    at: ['timestamptz', ({ at }) => at],
+    more: ['jsonb', ({ more }) => more],
+  });
+  const { text, values } = sql`SELECT ${'x'} FROM ${items([{ id: 'a,"b"', amount: 2n ** 60n, more: { a: ['"'] } }, { id: '', at: new Date(0), more: null }])}`;
+  expect(text).toBe('SELECT $1 FROM unnest($2::text[], $3::int[], $4::bigint[], $5::timestamptz[], $6::jsonb[]) AS i (id, place, amount, at, more)');
+  expect(values).toEqual(['x', ['a,"b"', ''], '{0,1}', `{${2n ** 60n},NULL}`, '{NULL,1970-01-01T00:00:00.000Z}', ['{"a":["\\""]}', null]]);
 });

@@ -15,6 +15,40 @@ export class Statement {
 
 type Prepared = { text: string; name: string };
 
+/** What a column of each type is made of. */
+type Values = { text: string; uuid: string; int: number; bigint: bigint; float8: number; boolean: boolean; timestamptz: Date; jsonb: unknown };
+type Value<K extends keyof Values> = Values[K] | null | undefined;
+
+/** Nothing in them needs quotes. */
+const bare = (values: Value<'text' | 'int' | 'bigint' | 'boolean'>[]): string => `{${values.map((value) => value ?? 'NULL').join()}}`;
+
+/** How an array of each type is handed to pg. */
+const ARRAYS: { [K in keyof Values]: (values: Value<K>[]) => unknown } = {
+  text: (values) => values,
+  uuid: bare,
+  int: bare,
+  bigint: bare,
+  float8: bare,
+  boolean: bare,
+  timestamptz: (values) => bare(values.map((value) => value?.toISOString())),
+  jsonb: (values) => values.map((value) => (value == null ? null : JSON.stringify(value))),
+};
+
+/** The columns of a rowset, by name. Null and undefined are NULL. */
+export type Columns<T> = Record<string, { [K in keyof Values]: readonly [type: K, value: (item: T, place: number) => Value<K>] }[keyof Values]>;
+
+/**
+ * Makes items something to select from, in their order, under the name `name`. Each column is one parameter: made of JSON, a row costs
+ * Postgres more than its insert.
+ */
+export function rowset<T>(name: string, columns: Columns<T>): (items: readonly T[]) => Statement {
+  const described = Object.entries(columns).map(([column, [type, value]]) => ({ column, type, value, write: ARRAYS[type] as (values: unknown[]) => unknown }));
+  const parameters = described.map(({ type }, i) => `$${i + 1}::${type}[]`);
+  const text = `unnest(${parameters.join(', ')}) AS ${name} (${described.map(({ column }) => column).join(', ')})`;
+  const id = nameOf(text);
+  return (items) => new Statement(text, described.map(({ value, write }) => write(items.map(value))), id);
+}
+
 /** By template, and within it by the statements that stand in its holes. */
 const prepared = new WeakMap<TemplateStringsArray, Map<string, Prepared>>();
 
@@ -42,5 +76,7 @@ function prepare(strings: TemplateStringsArray, holes: unknown[]): Prepared {
     } else text += `$${(used += 1)}`;
     text += strings[i + 1] ?? '';
   });
-  return { text, name: hash('sha256', text).slice(0, 32) };
+  return { text, name: nameOf(text) };
 }
+
+const nameOf = (text: string): string => hash('sha256', text).slice(0, 32);

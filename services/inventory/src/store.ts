@@ -1,6 +1,6 @@
 // Stock, reservations and ledger in the database. Locks are always taken in the same order: stock rows by sku, then reservations
 // by order id. Whoever writes goes through change.ts, which keeps to it.
-import { sql, type Queryable, type Statement, type Tx } from '@millrace/chassis/db';
+import { rowset, sql, type Queryable, type Tx } from '@millrace/chassis/db';
 import { outboxInsert, type OutgoingEvent } from '@millrace/chassis/outbox';
 import { LostRaceError, type Closing } from './books.ts';
 import type { Reservation } from './reservation.ts';
@@ -28,53 +28,112 @@ export async function lockReservations(tx: Tx, orderIds: string[]): Promise<{ no
   return { now: rows[0].now, reservations: rows.flatMap((row) => (row.orderId === null ? [] : [toReservation(row)])) };
 }
 
+const LEVELS = rowset<Stock>('l', {
+  sku: ['text', ({ sku }) => sku],
+  name: ['text', ({ name }) => name],
+  on_hand: ['int', ({ onHand }) => onHand],
+  reserved: ['int', ({ reserved }) => reserved],
+  threshold: ['int', ({ threshold }) => threshold],
+  low: ['boolean', ({ low }) => low],
+  discontinued: ['boolean', ({ discontinued }) => discontinued],
+  opened: ['boolean', ({ opened }) => opened],
+  product_version: ['int', ({ productVersion }) => productVersion],
+  version: ['int', ({ version }) => version],
+  update_time: ['timestamptz', ({ updateTime }) => updateTime],
+});
+
+const RESERVATIONS = rowset<Reservation>('r', {
+  order_id: ['text', ({ orderId }) => orderId],
+  state: ['text', ({ state }) => state],
+  lines: ['jsonb', ({ lines }) => lines],
+  hold_until: ['timestamptz', ({ holdUntil }) => holdUntil],
+  release_reason: ['text', ({ releaseReason }) => releaseReason],
+  returns: ['jsonb', ({ returns }) => returns],
+  version: ['int', ({ version }) => version],
+  create_time: ['timestamptz', ({ createTime }) => createTime],
+  update_time: ['timestamptz', ({ updateTime }) => updateTime],
+});
+
+const MOVEMENTS = rowset<Movement>('m', {
+  sku: ['text', ({ sku }) => sku],
+  kind: ['text', ({ kind }) => kind],
+  on_hand_delta: ['int', ({ onHandDelta }) => onHandDelta],
+  reserved_delta: ['int', ({ reservedDelta }) => reservedDelta],
+  order_id: ['text', ({ orderId }) => orderId],
+  reason: ['text', ({ reason }) => reason],
+  actor: ['text', ({ actor }) => actor],
+});
+
 // Primary keys all: the stock and the changed reservations are locked already; new reservations are inserted by order id, the last
 // locks to be taken. One round trip while hot rows are locked.
 export async function save(tx: Tx, { stocks, added, changed, movements }: Closing): Promise<void> {
   const [saved] = await tx.query<{ added: number }>(sql`
     WITH levels AS (
       UPDATE stock SET (name, on_hand, reserved, threshold, low, discontinued, opened, product_version, version, update_time)
-        = (n.name, n.on_hand, n.reserved, n.threshold, n.low, n.discontinued, n.opened, n.product_version, n.version, n.update_time)
-      FROM json_populate_recordset(NULL::stock, ${JSON.stringify(stocks.map(({ stock }) => stockRow(stock)))}) AS n
-      WHERE stock.sku = n.sku AND stock.sku = ANY(${stocks.map(({ stock }) => stock.sku)})
+        = (l.name, l.on_hand, l.reserved, l.threshold, l.low, l.discontinued, l.opened, l.product_version, l.version, l.update_time)
+      FROM ${LEVELS(stocks.map(({ stock }) => stock))} WHERE stock.sku = l.sku
     ), changed AS (
       UPDATE reservation SET (state, lines, hold_until, release_reason, returns, version, update_time)
-        = (n.state, n.lines, n.hold_until, n.release_reason, n.returns, n.version, n.update_time)
-      FROM json_populate_recordset(NULL::reservation, ${JSON.stringify(changed.map(reservationRow))}) AS n
-      WHERE reservation.order_id = n.order_id AND reservation.order_id = ANY(${changed.map(({ orderId }) => orderId)})
-    ), booked AS (${movementInsert(movements)}), added AS (
+        = (r.state, r.lines, r.hold_until, r.release_reason, r.returns, r.version, r.update_time)
+      FROM ${RESERVATIONS(changed)} WHERE reservation.order_id = r.order_id
+    ), booked AS (
+      INSERT INTO movement (sku, kind, on_hand_delta, reserved_delta, order_id, reason, actor) SELECT * FROM ${MOVEMENTS(movements)}
+    ), added AS (
       INSERT INTO reservation (order_id, state, lines, hold_until, release_reason, returns, version, create_time, update_time)
-      SELECT order_id, state, lines, hold_until, release_reason, returns, version, create_time, update_time
-      FROM ${reservationRows(added)} ORDER BY order_id
+      SELECT * FROM ${RESERVATIONS(added)} ORDER BY order_id
       ON CONFLICT (order_id) DO NOTHING RETURNING 1
     )
     SELECT count(*)::int AS added FROM added`);
   if (saved?.added !== added.length) throw new LostRaceError('a reservation was made by somebody else in the same moment');
 }
 
+/** Of a hold there is less to say than of other changes: the rest of its rows is the same for all. */
+const HELD_LEVELS = rowset<Stock>('l', {
+  sku: ['text', ({ sku }) => sku],
+  reserved: ['int', ({ reserved }) => reserved],
+  low: ['boolean', ({ low }) => low],
+  version: ['int', ({ version }) => version],
+});
+const SEEN = rowset<Stock>('s', { sku: ['text', ({ sku }) => sku], version: ['int', ({ version }) => version] });
+const HOLDS = rowset<Reservation>('h', {
+  order_id: ['text', ({ orderId }) => orderId],
+  lines: ['jsonb', ({ lines }) => lines],
+  hold_until: ['timestamptz', ({ holdUntil }) => holdUntil],
+  create_time: ['timestamptz', ({ createTime }) => createTime],
+});
+const HELD = rowset<Movement>('m', {
+  sku: ['text', ({ sku }) => sku],
+  quantity: ['int', ({ reservedDelta }) => reservedDelta],
+  order_id: ['text', ({ orderId }) => orderId],
+  actor: ['text', ({ actor }) => actor],
+});
+
 /** What saveHolds fails with when a level has changed since it was seen, or an order has a reservation by now. */
 export const LOST_RACE = '40001';
 
-// Primary keys all. Locks as the others do: the stock by sku first, and the reservations wait for that. Also when all was refused: a refusal
-// must not rest on an old level either.
+// Primary keys all. Locks as the others do: the stock by sku, each level found by a look-up of its own in that order, and the reservations wait
+// for it. Levels that only refused somebody are compared too: a refusal must not rest on an old one either.
 /** Holds that were decided on `seen` levels, with what they move and say: all of it, or LOST_RACE and nothing. Answers the database's clock. */
 export async function saveHolds(db: Queryable, seen: Stock[], { stocks, added, movements }: Closing, events: OutgoingEvent[]): Promise<Date> {
+  const levels = stocks.map(({ stock }) => stock);
+  const changed = new Set(levels.map(({ sku }) => sku));
+  const others = seen.filter(({ sku }) => !changed.has(sku));
   const [saved] = await db.query<{ now: Date }>(sql`
-    WITH locked AS MATERIALIZED (
-      SELECT sku, version FROM stock WHERE sku = ANY(${seen.map(({ sku }) => sku)}) ORDER BY sku FOR NO KEY UPDATE
+    WITH levels AS (
+      UPDATE stock SET reserved = l.reserved, low = l.low, version = l.version, update_time = now()
+      FROM (SELECT * FROM ${HELD_LEVELS(levels)} ORDER BY sku) AS l
+      WHERE stock.sku = l.sku AND stock.version = l.version - 1 RETURNING 1
     ), unchanged AS MATERIALIZED (
-      SELECT count(*) FROM locked JOIN unnest(${seen.map(({ sku }) => sku)}::text[], ${seen.map(({ version }) => version)}::int[]) AS seen (sku, version) USING (sku, version)
-    ), levels AS (
-      UPDATE stock SET reserved = n.reserved, low = n.low, version = n.version, update_time = now()
-      FROM json_populate_recordset(NULL::stock, ${JSON.stringify(stocks.map(({ stock: { sku, reserved, low, version } }) => ({ sku, reserved, low, version })))}) AS n
-      WHERE stock.sku = n.sku AND stock.sku = ANY(${stocks.map(({ stock }) => stock.sku)}) AND (SELECT count FROM unchanged) = ${seen.length}
-    ), booked AS (${movementInsert(movements)}), said AS (${outboxInsert(events)}), added AS (
+      SELECT (SELECT count(*) FROM levels) = ${levels.length} AND (SELECT count(*) FROM ${SEEN(others)} JOIN stock USING (sku, version)) = ${others.length} AS so
+    ), booked AS (
+      INSERT INTO movement (sku, kind, on_hand_delta, reserved_delta, order_id, reason, actor)
+      SELECT sku, 'HELD', 0, quantity, order_id, '', actor FROM ${HELD(movements)}
+    ), said AS (${outboxInsert(events)}), added AS (
       INSERT INTO reservation (order_id, state, lines, hold_until, release_reason, returns, version, create_time, update_time)
-      SELECT order_id, state, lines, hold_until, release_reason, returns, version, create_time, update_time
-      FROM ${reservationRows(added)} WHERE (SELECT count FROM unchanged) = ${seen.length} ORDER BY order_id
+      SELECT order_id, 'HELD', lines, hold_until, '', '{}', 1, create_time, create_time FROM ${HOLDS(added)} WHERE (SELECT so FROM unchanged) ORDER BY order_id
       ON CONFLICT (order_id) DO NOTHING RETURNING 1
     )
-    SELECT CASE WHEN (SELECT count FROM unchanged) = ${seen.length} AND (SELECT count(*) FROM added) = ${added.length} THEN now() ELSE lost_race() END AS now`);
+    SELECT CASE WHEN (SELECT so FROM unchanged) AND (SELECT count(*) FROM added) = ${added.length} THEN now() ELSE lost_race() END AS now`);
   if (saved === undefined) throw new Error('the database has no clock');
   return saved.now;
 }
@@ -113,29 +172,4 @@ export function toReservation(row: ReservationRow): Reservation {
     lines: lines as Reservation['lines'],
     returns: returns as Reservation['returns'],
   };
-}
-
-function movementInsert(movements: Movement[]): Statement {
-  return sql`
-    INSERT INTO movement (sku, kind, on_hand_delta, reserved_delta, order_id, reason, actor)
-    SELECT sku, kind, "onHandDelta", "reservedDelta", "orderId", reason, actor
-    FROM json_to_recordset(${JSON.stringify(movements)})
-      AS m (sku text, kind text, "onHandDelta" int, "reservedDelta" int, "orderId" text, reason text, actor text)`;
-}
-
-function stockRow({ onHand, productVersion, updateTime, ...same }: Stock) {
-  return { ...same, on_hand: onHand, product_version: productVersion, update_time: updateTime };
-}
-
-/** New ones, as something to select from. As arrays: made of JSON, a row costs Postgres a third more. */
-function reservationRows(added: Reservation[]): Statement {
-  const [lines, returns] = [added.map((row) => JSON.stringify(row.lines)), added.map((row) => JSON.stringify(row.returns))];
-  const [until, created, updated] = (['holdUntil', 'createTime', 'updateTime'] as const).map((name) => added.map((row) => row[name].toISOString()));
-  return sql`unnest(${added.map(({ orderId }) => orderId)}::text[], ${added.map(({ state }) => state)}::text[], ${lines}::jsonb[], ${until}::timestamptz[],
-      ${added.map(({ releaseReason }) => releaseReason)}::text[], ${returns}::jsonb[], ${added.map(({ version }) => version)}::int[], ${created}::timestamptz[], ${updated}::timestamptz[])
-      AS n (order_id, state, lines, hold_until, release_reason, returns, version, create_time, update_time)`;
-}
-
-function reservationRow({ orderId, holdUntil, releaseReason, createTime, updateTime, ...same }: Reservation) {
-  return { ...same, order_id: orderId, hold_until: holdUntil, release_reason: releaseReason, create_time: createTime, update_time: updateTime };
 }

@@ -1,5 +1,5 @@
 // What happened to messages, into rows: decide, save, tell. Senders, look-ups and webhooks all come through here.
-import { type Database, type Queryable, sql, type Tx } from '@millrace/chassis/db';
+import { type Database, type Queryable, rowset, sql, type Tx } from '@millrace/chassis/db';
 import { type OutgoingEvent, outboxInsert } from '@millrace/chassis/outbox';
 import { type Channel, decide, type Fact, type Kind, type Standing, type Step } from './notification.ts';
 import { eventOf } from './wire.ts';
@@ -74,21 +74,30 @@ function lateSubject(row: Seen, subject: string | undefined): Step | undefined {
 
 const standingOf = ({ state, version, attempts, sending }: Seen): Standing => ({ state, version, attempts, sending });
 
-/** Answers the ids that were saved; `asSeen` leaves those alone that have another stamp by now. By notification_pkey: the ids as an array, because a join alone could be planned as a reading of all. */
+const CHANGES = rowset<Change>('c', {
+  notification_id: ['text', ({ row }) => row.notification_id],
+  state: ['text', ({ row }) => row.state],
+  version: ['int', ({ row }) => row.version],
+  attempts: ['int', ({ row }) => row.attempts],
+  sending: ['boolean', ({ row }) => row.sending],
+  provider_message_id: ['text', ({ row }) => row.provider_message_id],
+  last_error: ['text', ({ row }) => row.last_error],
+  subject: ['text', ({ row }) => row.subject],
+  pause_ms: ['float8', ({ pauseMs }) => pauseMs],
+  lag_ms: ['float8', ({ lagMs }) => lagMs],
+  stamp: ['text', ({ row }) => row.stamp],
+});
+
+/** Answers the ids that were saved; `asSeen` leaves those alone that have another stamp by now. By notification_pkey, in the order of the ids. */
 async function save(db: Queryable, changes: Change[], asSeen: boolean): Promise<Set<string>> {
   if (changes.length === 0) return new Set();
-  const rows = changes.map(({ row }) => row);
-  const ids = rows.map((row) => row.notification_id);
   const saved = await db.query<{ notification_id: string }>(sql`
     WITH saved AS (
       UPDATE notification n SET state = c.state, version = c.version, attempts = c.attempts, sending = c.sending, provider_message_id = c.provider_message_id, last_error = c.last_error,
         subject = c.subject, due_time = now() + c.pause_ms * interval '1 ms',
         resend_time = coalesce(now() + c.lag_ms * interval '1 ms', n.resend_time), send_time = CASE WHEN c.state IN ('sent', 'delivered', 'bounced') THEN coalesce(n.send_time, now()) END
-      FROM unnest(${ids}::text[], ${rows.map((row) => row.state)}::text[], ${rows.map((row) => row.version)}::int[], ${rows.map((row) => row.attempts)}::int[],
-        ${rows.map((row) => row.sending)}::bool[], ${rows.map((row) => row.provider_message_id)}::text[], ${rows.map((row) => row.last_error)}::text[], ${rows.map((row) => row.subject)}::text[],
-        ${changes.map(({ pauseMs }) => pauseMs)}::float8[], ${changes.map(({ lagMs }) => lagMs)}::float8[], ${rows.map((row) => (asSeen ? row.stamp : null))}::text[])
-        AS c (notification_id, state, version, attempts, sending, provider_message_id, last_error, subject, pause_ms, lag_ms, stamp)
-      WHERE n.notification_id = c.notification_id AND n.notification_id = ANY(${ids}::text[]) AND (c.stamp IS NULL OR n.xmin::text = c.stamp)
+      FROM (SELECT * FROM ${CHANGES(changes)} ORDER BY notification_id) AS c
+      WHERE n.notification_id = c.notification_id AND (NOT ${asSeen} OR n.xmin::text = c.stamp)
       RETURNING n.notification_id
     ), said AS (${outboxInsert(changes.flatMap(({ said }) => said), sql`SELECT notification_id FROM saved`)})
     SELECT notification_id FROM saved`);

@@ -1,7 +1,7 @@
 // The database in the words of this service: queueing, claiming and settling of messages.
 
 import { hash } from 'node:crypto';
-import { type Database, sql, type Statement, type Tx } from '@millrace/chassis/db';
+import { type Database, rowset, sql, type Statement, type Tx } from '@millrace/chassis/db';
 import { type Channel, type Details, type Kind, LAG_AFTER_CLAIM_MS, type Message } from './notification.ts';
 import { type Report, type Seen, settle } from './settle.ts';
 import type { OrderView } from './templates/render.ts';
@@ -18,20 +18,38 @@ const WITH_CUSTOMER = sql`
   FROM claimed n LEFT JOIN LATERAL (SELECT * FROM contact WHERE order_id = n.order_id OFFSET 0) c ON true
   LEFT JOIN LATERAL (SELECT * FROM preferences WHERE customer_id = c.customer_id OFFSET 0) p ON true`;
 
+const MESSAGES = rowset<Message & { id: string }>('m', {
+  notification_id: ['text', ({ id }) => id],
+  dedupe_key: ['text', ({ dedupeKey }) => dedupeKey],
+  order_id: ['text', ({ orderId }) => orderId],
+  kind: ['text', ({ kind }) => kind],
+  channel: ['text', ({ channel }) => channel],
+  recipient: ['text', ({ recipient }) => recipient],
+  details: ['jsonb', ({ details }) => details],
+});
+
+const CONTACTS = rowset<Contact>('m', {
+  order_id: ['text', ({ orderId }) => orderId],
+  customer_id: ['text', ({ customerId }) => customerId],
+  name: ['text', ({ name }) => name],
+  email: ['text', ({ email }) => email],
+  phone: ['text', ({ phone }) => phone],
+  lines: ['jsonb', ({ order }) => order?.lines],
+  total: ['bigint', ({ order }) => order && BigInt(order.total)],
+  currency: ['text', ({ order }) => order?.currency ?? ''],
+});
+
 export function createStore(db: Database) {
   return {
     /** Queues what is not queued yet; answers the channels that have more to send. In the order of the ids, so that overlapping batches of two instances can't deadlock. */
     async queue(tx: Tx, messages: Message[]): Promise<Channel[]> {
       const keyed = messages.map((message) => ({ ...message, id: idOf(message.dedupeKey) }));
-      const rows = [...new Map(keyed.map((message) => [message.id, message])).values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+      const rows = [...new Map(keyed.map((message) => [message.id, message])).values()];
       if (rows.length === 0) return [];
       // notification_pkey, because the id is made of the key, and contact_pkey. A buyer who is known to have no phone gets no row for a text message.
       return channels(tx, sql`
         INSERT INTO notification (notification_id, dedupe_key, order_id, kind, channel, recipient, details)
-        SELECT m.notification_id, m.dedupe_key, m.order_id, m.kind, m.channel, m.recipient, m.details
-        FROM unnest(${rows.map((m) => m.id)}::text[], ${rows.map((m) => m.dedupeKey)}::text[], ${rows.map((m) => m.orderId)}::text[], ${rows.map((m) => m.kind)}::text[],
-          ${rows.map((m) => m.channel)}::text[], ${rows.map((m) => m.recipient)}::text[], ${rows.map((m) => JSON.stringify(m.details))}::jsonb[])
-          AS m (notification_id, dedupe_key, order_id, kind, channel, recipient, details)
+        SELECT * FROM ${MESSAGES(rows)}
         WHERE m.channel <> 'sms' OR (SELECT c.phone FROM contact c WHERE c.order_id = m.order_id) IS DISTINCT FROM ''
         ORDER BY m.notification_id
         ON CONFLICT (notification_id) DO NOTHING RETURNING channel`);
@@ -39,16 +57,14 @@ export function createStore(db: Database) {
 
     /** Learns whom to tell about orders, and hurries on what waited for it, whose channels it answers; what a crossing transaction queues meanwhile looks again by itself. */
     async meet(tx: Tx, contacts: Contact[]): Promise<Channel[]> {
-      const rows = [...new Map(contacts.map((contact) => [contact.orderId, contact])).values()].sort((a, b) => (a.orderId < b.orderId ? -1 : 1));
+      const rows = [...new Map(contacts.map((contact) => [contact.orderId, contact])).values()];
       if (rows.length === 0) return [];
       const ids = rows.map((c) => c.orderId);
       // contact_pkey; the lines come with orders.placed, which need not come first. Then notification_order_id_idx; rows that are being claimed are left to their claimer.
       return channels(tx, sql`
         WITH met AS (
           INSERT INTO contact AS c (order_id, customer_id, name, email, phone, lines, total, currency)
-          SELECT * FROM unnest(${ids}::text[], ${rows.map((c) => c.customerId)}::text[], ${rows.map((c) => c.name)}::text[], ${rows.map((c) => c.email)}::text[],
-            ${rows.map((c) => c.phone)}::text[], ${rows.map((c) => (c.order ? JSON.stringify(c.order.lines) : null))}::jsonb[], ${rows.map((c) => c.order?.total ?? null)}::bigint[],
-            ${rows.map((c) => c.order?.currency ?? '')}::text[])
+          SELECT * FROM ${CONTACTS(rows)} ORDER BY order_id
           ON CONFLICT (order_id) DO UPDATE SET lines = excluded.lines, total = excluded.total, currency = excluded.currency WHERE c.lines IS NULL AND excluded.lines IS NOT NULL
           RETURNING order_id, phone),
         waiting AS (

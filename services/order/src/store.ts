@@ -1,5 +1,5 @@
 // Orders and their timeline in the database.
-import { sql, type Database, type Queryable, type Tx } from '@millrace/chassis/db';
+import { rowset, sql, type Database, type Queryable, type Tx } from '@millrace/chassis/db';
 import { outboxInsert, type OutgoingEvent } from '@millrace/chassis/outbox';
 import type { OrderModel } from '@millrace/gen/prisma/order/models/Order.ts';
 import type { Address, CancelCause, Order, OrderLine, OrderState, Payment, PaymentState, Refund } from './order.ts';
@@ -14,14 +14,42 @@ export type TimelineEntry = {
 /** What order itself says: an event, and its line in the timeline. */
 export type Announcement = { event: OutgoingEvent; entry: TimelineEntry };
 
+const KEYS = rowset<RequestKey>('k', { placed_by: ['text', (key) => key.placedBy], request_id: ['text', (key) => key.requestId], place: ['int', (_, place) => place] });
+
 /** For each key the order that was placed under it, if any. Unique index on (placed_by, request_id). */
 export async function findPlaced(db: Queryable, keys: RequestKey[]): Promise<(string | null)[]> {
   const rows = await db.query<{ order_id: string | null }>(sql`
-    SELECT (SELECT order_id FROM orders o WHERE o.placed_by = k.placed_by AND o.request_id = k.request_id)
-    FROM unnest(${keys.map((key) => key.placedBy)}::text[], ${keys.map((key) => key.requestId)}::text[]) WITH ORDINALITY AS k (placed_by, request_id, place)
-    ORDER BY place`);
+    SELECT (SELECT order_id FROM orders o WHERE o.placed_by = k.placed_by AND o.request_id = k.request_id) FROM ${KEYS(keys)} ORDER BY place`);
   return rows.map((row) => row.order_id);
 }
+
+const NEW_ORDERS = rowset<NewOrder>('n', {
+  order_id: ['text', ({ order }) => order.orderId],
+  placed_by: ['text', ({ placedBy }) => placedBy],
+  request_id: ['text', ({ requestId }) => requestId],
+  customer_id: ['text', ({ order }) => order.customer.customerId],
+  customer_name: ['text', ({ order }) => order.customer.name],
+  customer_email: ['text', ({ order }) => order.customer.email],
+  customer_phone: ['text', ({ order }) => order.customer.phone],
+  lines: ['jsonb', ({ order }) => order.lines.map(({ sku, name, quantity, unitPrice }): JsonLine => ({ sku, name, quantity, unit_price: Number(unitPrice) }))],
+  currency: ['text', ({ order }) => order.currency],
+  total: ['bigint', ({ order }) => order.total],
+  payment_method: ['text', ({ order }) => order.paymentMethod],
+  shipping_address: ['jsonb', ({ order }) => order.shippingAddress],
+  note: ['text', ({ order }) => order.note],
+  payment_due_time: ['timestamptz', ({ order }) => order.paymentDueTime],
+});
+
+const ENTRIES = rowset<TimelineEntry>('e', {
+  order_id: ['text', ({ orderId }) => orderId],
+  time: ['timestamptz', ({ time }) => time],
+  source: ['text', ({ source }) => source],
+  kind: ['text', ({ kind }) => kind],
+  summary: ['text', ({ summary }) => summary],
+  event_id: ['text', ({ eventId }) => eventId],
+  actor: ['text', ({ actor }) => actor],
+  detail: ['jsonb', ({ detail }) => detail],
+});
 
 /**
  * Stores new orders with their events and the first entries of their timelines, and answers when each was stored; those that were there
@@ -35,13 +63,13 @@ export async function insertOrders(db: Pick<Database, 'query' | 'wroteEvents'>, 
         payment_method, shipping_address, note, payment_due_time, due_time)
       SELECT order_id, placed_by, request_id, customer_id, customer_name, customer_email, customer_phone, lines, currency, total,
         payment_method, shipping_address, note, payment_due_time, payment_due_time
-      FROM json_populate_recordset(NULL::orders, ${JSON.stringify(orders.map(newRow))})
+      FROM ${NEW_ORDERS(orders)}
       ORDER BY placed_by, request_id
       ON CONFLICT DO NOTHING RETURNING order_id, create_time
     ), told AS (
       INSERT INTO timeline (order_id, time, source, kind, summary, event_id, actor, detail)
       SELECT order_id, create_time, source, kind, summary, event_id, actor, detail
-      FROM json_populate_recordset(NULL::timeline, ${JSON.stringify(said.map(({ entry }) => entryRow(entry)))}) JOIN stored USING (order_id)
+      FROM ${ENTRIES(said.map(({ entry }) => entry))} JOIN stored USING (order_id)
     ), said AS (${outboxInsert(said.map(({ event }) => event), sql`SELECT order_id FROM stored`)})
     SELECT order_id, create_time FROM stored`);
   db.wroteEvents();
@@ -78,6 +106,27 @@ export async function listOverdue(db: Queryable, toleranceMs: number, after: { d
   return rows.map(toOrder);
 }
 
+const CHANGES = rowset<Order>('r', {
+  order_id: ['text', ({ orderId }) => orderId],
+  state: ['text', ({ state }) => state],
+  payment_state: ['text', ({ paymentState }) => paymentState],
+  payment_version: ['int', ({ payment }) => payment.version],
+  payment_status: ['text', ({ payment }) => payment.state],
+  captured: ['bigint', ({ payment }) => payment.captured],
+  refunded: ['bigint', ({ payment }) => payment.refunded],
+  refund_pending: ['bigint', ({ payment }) => payment.refundPending],
+  disputed: ['boolean', ({ payment }) => payment.disputed],
+  refunds: ['jsonb', (order) => order.refunds.map(({ refundId, amount, ...refund }): JsonRefund => ({ ...refund, refund_id: refundId, amount: Number(amount) }))],
+  stock_committed: ['boolean', ({ stockCommitted }) => stockCommitted],
+  cancel_cause: ['text', ({ cancelCause }) => cancelCause],
+  cancel_reason: ['text', ({ cancelReason }) => cancelReason],
+  carrier: ['text', ({ carrier }) => carrier],
+  tracking_number: ['text', ({ trackingNumber }) => trackingNumber],
+  due_time: ['timestamptz', ({ dueTime }) => dueTime],
+  version: ['int', ({ version }) => version],
+  update_time: ['timestamptz', ({ updateTime }) => updateTime],
+});
+
 /** Writes what can change of locked orders. Primary key. */
 export async function saveOrders(tx: Tx, orders: Order[]): Promise<void> {
   if (orders.length === 0) return;
@@ -86,8 +135,7 @@ export async function saveOrders(tx: Tx, orders: Order[]): Promise<void> {
       captured = r.captured, refunded = r.refunded, refund_pending = r.refund_pending, disputed = r.disputed, refunds = r.refunds,
       stock_committed = r.stock_committed, cancel_cause = r.cancel_cause, cancel_reason = r.cancel_reason, carrier = r.carrier,
       tracking_number = r.tracking_number, due_time = r.due_time, version = r.version, update_time = r.update_time
-    FROM json_populate_recordset(NULL::orders, ${JSON.stringify(orders.map(changingRow))}) AS r
-    WHERE o.order_id = r.order_id AND o.order_id = ANY(${orders.map(({ orderId }) => orderId)})`);
+    FROM ${CHANGES(orders)} WHERE o.order_id = r.order_id`);
 }
 
 /** Adds entries to the timelines of orders that exist; others are about orders that never came to be. */
@@ -96,8 +144,8 @@ export async function addToTimeline(tx: Tx, entries: TimelineEntry[]): Promise<v
   await tx.query(sql`
     INSERT INTO timeline (order_id, time, source, kind, summary, event_id, actor, detail)
     SELECT order_id, coalesce(time, now()), source, kind, summary, event_id, actor, detail
-    FROM json_populate_recordset(NULL::timeline, ${JSON.stringify(entries.map(entryRow))}) AS r
-    WHERE (SELECT true FROM orders o WHERE o.order_id = r.order_id)`);
+    FROM ${ENTRIES(entries)}
+    WHERE (SELECT true FROM orders o WHERE o.order_id = e.order_id)`);
 }
 
 /** What of a row makes the order; the rest is for finding it. */
@@ -145,31 +193,6 @@ export function toOrder(row: StoredOrder): Order {
 /** Amounts are below 2^53 by contract, so JSON numbers hold them exactly. */
 type JsonLine = { sku: string; name: string; quantity: number; unit_price: number };
 type JsonRefund = Omit<Refund, 'refundId' | 'amount'> & { refund_id: string; amount: number };
-
-function newRow({ order, placedBy, requestId }: NewOrder) {
-  const { customer } = order;
-  return {
-    order_id: order.orderId, placed_by: placedBy, request_id: requestId, customer_id: customer.customerId, customer_name: customer.name,
-    customer_email: customer.email, customer_phone: customer.phone, currency: order.currency, total: Number(order.total),
-    lines: order.lines.map(({ sku, name, quantity, unitPrice }): JsonLine => ({ sku, name, quantity, unit_price: Number(unitPrice) })),
-    payment_method: order.paymentMethod, shipping_address: order.shippingAddress, note: order.note, payment_due_time: order.paymentDueTime,
-  };
-}
-
-function changingRow(order: Order) {
-  const { payment } = order;
-  return {
-    order_id: order.orderId, state: order.state, payment_state: order.paymentState, payment_version: payment.version, payment_status: payment.state,
-    captured: Number(payment.captured), refunded: Number(payment.refunded), refund_pending: Number(payment.refundPending), disputed: payment.disputed,
-    refunds: order.refunds.map(({ refundId, amount, ...refund }): JsonRefund => ({ ...refund, refund_id: refundId, amount: Number(amount) })),
-    stock_committed: order.stockCommitted, cancel_cause: order.cancelCause, cancel_reason: order.cancelReason, carrier: order.carrier,
-    tracking_number: order.trackingNumber, due_time: order.dueTime, version: order.version, update_time: order.updateTime,
-  };
-}
-
-function entryRow({ orderId, eventId, ...entry }: TimelineEntry) {
-  return { ...entry, order_id: orderId, event_id: eventId };
-}
 
 function locked(rows: LockedRow[]): Locked {
   return { orders: new Map(rows.map((row) => [row.orderId, toOrder(row)])), now: rows[0]?.now ?? new Date(0) };

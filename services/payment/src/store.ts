@@ -1,5 +1,5 @@
 // Payments in Postgres. Every time is the database's clock. Rows are locked in the order of order_id, by whoever locks several.
-import { type Queryable, sql } from '@millrace/chassis/db';
+import { type Queryable, rowset, sql } from '@millrace/chassis/db';
 import { type Account, type Payment, type Refund, isFinal } from './payment.ts';
 
 /** How long a payment is one worker's, anew at each step: a step of two calls that time out. So long a dead worker's payments wait. */
@@ -74,12 +74,12 @@ export async function claimOrder(db: Queryable, orderId: string): Promise<Held |
   return (await held(db, rows))[0];
 }
 
+type Webhook = { id: string; type: string };
+const WEBHOOKS = rowset<Webhook>('e', { id: ['text', ({ id }) => id], type: ['text', ({ type }) => type] });
+
 /** Answers the webhooks that are new (webhook_event_pkey). A concurrent delivery of the same one is waited for. */
-export async function rememberWebhooks(tx: Queryable, events: { id: string; type: string }[]): Promise<Set<string>> {
-  const sorted = [...events].sort((a, b) => (a.id < b.id ? -1 : 1));
-  const rows = await tx.query<{ id: string }>(sql`
-    INSERT INTO webhook_event (id, type) SELECT id, type FROM unnest(${sorted.map(({ id }) => id)}::text[], ${sorted.map(({ type }) => type)}::text[]) AS e (id, type)
-    ON CONFLICT DO NOTHING RETURNING id`);
+export async function rememberWebhooks(tx: Queryable, events: Webhook[]): Promise<Set<string>> {
+  const rows = await tx.query<{ id: string }>(sql`INSERT INTO webhook_event (id, type) SELECT * FROM ${WEBHOOKS(events)} ORDER BY id ON CONFLICT DO NOTHING RETURNING id`);
   return new Set(rows.map((row) => row.id));
 }
 

@@ -1,5 +1,5 @@
 // The catalogue in the database. Rows of several products are always locked and inserted in sku order, so that two writers can't deadlock.
-import { sql, type Queryable, type Tx } from '@millrace/chassis/db';
+import { rowset, sql, type Queryable, type Tx } from '@millrace/chassis/db';
 import type { Product, ProductState } from './product.ts';
 
 /** A row as both pg and Prisma give it. */
@@ -29,13 +29,26 @@ export async function clock(tx: Tx): Promise<Date> {
   return row.now;
 }
 
+const PRODUCTS = rowset<Product>('n', {
+  sku: ['text', ({ sku }) => sku],
+  name: ['text', ({ name }) => name],
+  description: ['text', ({ description }) => description],
+  currency_code: ['text', ({ price }) => price.currencyCode],
+  minor_units: ['bigint', ({ price }) => price.minorUnits],
+  attributes: ['jsonb', ({ attributes }) => attributes],
+  image_url: ['text', ({ imageUrl }) => imageUrl],
+  state: ['text', ({ state }) => state],
+  revision: ['int', ({ revision }) => revision],
+  create_time: ['timestamptz', ({ createTime }) => createTime],
+  update_time: ['timestamptz', ({ updateTime }) => updateTime],
+});
+
 // Primary key; inserts in sku order: two imports of the same new products wait for each other, never in a ring.
 /** Answers the skus that were free; the others are left as they are. */
 export async function insert(tx: Tx, products: Product[]): Promise<Set<string>> {
   const rows = await tx.query<{ sku: string }>(sql`
     INSERT INTO product (sku, name, description, currency_code, minor_units, attributes, image_url, state, revision, create_time, update_time)
-    SELECT sku, name, description, currency_code, minor_units, attributes, image_url, state, revision, create_time, update_time
-    FROM json_populate_recordset(NULL::product, ${toJson(products)}) ORDER BY sku
+    SELECT * FROM ${PRODUCTS(products)} ORDER BY sku
     ON CONFLICT (sku) DO NOTHING RETURNING sku`);
   return new Set(rows.map((row) => row.sku));
 }
@@ -45,18 +58,9 @@ export async function update(tx: Tx, products: Product[]): Promise<void> {
   await tx.query(sql`
     UPDATE product SET (name, description, currency_code, minor_units, attributes, image_url, state, revision, update_time)
       = (n.name, n.description, n.currency_code, n.minor_units, n.attributes, n.image_url, n.state, n.revision, n.update_time)
-    FROM json_populate_recordset(NULL::product, ${toJson(products)}) AS n
-    WHERE product.sku = n.sku AND product.sku = ANY(${products.map(({ sku }) => sku)})`);
+    FROM ${PRODUCTS(products)} WHERE product.sku = n.sku`);
 }
 
 export function toProduct({ currencyCode, minorUnits, attributes, state, ...row }: ProductRow): Product {
   return { ...row, attributes: attributes as Record<string, string>, state: state as ProductState, price: { currencyCode, minorUnits } };
-}
-
-function toJson(products: Product[]): string {
-  return JSON.stringify(
-    products.map(({ price, imageUrl, createTime, updateTime, ...same }) => ({
-      ...same, currency_code: price.currencyCode, minor_units: String(price.minorUnits), image_url: imageUrl, create_time: createTime, update_time: updateTime,
-    })),
-  );
 }
