@@ -14,6 +14,8 @@ const BATCH = 500;
 const FEWEST_IN_BATCH = 8;
 /** The safety net for a missed poke, or for rows that another process wrote. */
 const POLL_MS = 200;
+/** From a commit to the look for its events. */
+const POKE_MS = 1;
 /** The server's own limit is 5 s for an API answer; a slower disk is an outage. */
 const PUBLISH_TIMEOUT_MS = 10_000;
 
@@ -53,7 +55,8 @@ export function createRelay({ service, db, log, broker, lost }: RelayOptions): R
   const leadership = advisoryLock(db, 'relay', sql`SET synchronous_commit = off`);
   const loop = createLoop({ name: 'relay', log, pollMs: POLL_MS, rest: restAfter, round: publishNext });
   let stored: bigint[] = [];
-  db.onEvents(() => loop.poke());
+  // Not at once: whoever waits for what was committed is answered first.
+  db.onEvents(() => void setTimeout(() => loop.poke(), POKE_MS));
   return {
     ...loop,
     resign: () => leadership.release(),

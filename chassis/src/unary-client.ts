@@ -67,7 +67,7 @@ function send(sessions: Http2SessionManager, { path, headers, body, timeoutMs, s
       resolve({ status: Number(received[':status']), headers: received, body: chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks) });
     });
     opened.once('close', () => {
-      fail(broken(opened.rstCode, cause));
+      if (!over) fail(broken(opened.rstCode, cause));
       letGo(opened);
     });
     if (over) opened.close(constants.NGHTTP2_CANCEL);
