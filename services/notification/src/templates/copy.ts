@@ -1,6 +1,12 @@
-// What every language must have words for. Strings are Handlebars templates; what comes out empty is left out.
+// What every language must have words for. Plain text, as functions of the facts; what comes out empty is left out.
 
-import type { Kind } from '../notification.ts';
+import type { Details, Kind } from '../notification.ts';
+
+/** All that words may tell of: each is empty when it is not known, and ready to be read. */
+export type Facts = Record<Exclude<keyof Details, 'cause' | 'topic' | 'currency'> | 'shop' | 'orderId' | 'customer', string> & {
+  cause: 'expired' | 'out_of_stock' | 'operator' | 'buyer';
+  topic: 'dispute' | 'shortfall';
+};
 
 export type Words = {
   subject: string;
@@ -14,10 +20,10 @@ export type Words = {
 
 export type Copy = {
   locale: string;
-  greeting: string;
-  footer: string;
+  greeting: (facts: Facts) => string;
+  footer: (facts: Facts) => string;
   /** To the admins nobody says hello. */
-  adminFooter: string;
+  adminFooter: (facts: Facts) => string;
   labels: { item: string; quantity: string; price: string; total: string };
-  words: Record<Kind, Words>;
+  words: Record<Kind, (facts: Facts) => Words>;
 };

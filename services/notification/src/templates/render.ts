@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import Handlebars from 'handlebars';
 import { type Details, KINDS, type Kind, oneLine } from '../notification.ts';
-import type { Copy, Words } from './copy.ts';
+import type { Copy, Facts } from './copy.ts';
 import { de } from './de.ts';
 import { en } from './en.ts';
 
@@ -17,37 +17,34 @@ const SMS_LIMIT = 459;
 export function createRenderer(shop: string): Renderer {
   const html = compileMail();
   const text = Handlebars.compile(file('mail.text.hbs'), { noEscape: true, strict: false });
-  const copies = new Map(Object.entries(LANGUAGES).map(([language, copy]) => [language, compileCopy(copy)]));
 
   return {
     mail(letter) {
-      const copy = copyFor(copies, letter.locale);
-      const words = copy.words[letter.kind];
-      const facts = contextOf(letter, shop);
-      const fill = (template: Fill) => template(facts).trim();
+      const copy = copyFor(letter.locale);
+      const facts = factsOf(letter, shop);
+      const words = copy.words[letter.kind](facts);
       const buyer = KINDS[letter.kind].to === 'buyer';
-      const body = words.body.map(fill).filter(Boolean);
-      const button = words.button && { label: fill(words.button.label), url: fill(words.button.url) };
+      const body = words.body.filter(Boolean);
       const order = WITH_LINES.includes(letter.kind) && letter.order ? orderView(letter.order, letter.locale) : undefined;
       const view = {
         lang: copy.locale,
         shop,
-        subject: oneLine(fill(words.subject)),
+        subject: oneLine(words.subject),
         preheader: body[0] ?? '',
-        heading: fill(words.heading),
-        greeting: buyer ? fill(copy.greeting) : '',
+        heading: words.heading,
+        greeting: buyer ? copy.greeting(facts) : '',
         body,
-        button: button?.url ? button : undefined,
-        facts: words.facts.map(([label, value]) => ({ label, value: fill(value) })).filter((fact) => fact.value),
+        button: words.button?.url ? words.button : undefined,
+        facts: (words.facts ?? []).flatMap(([label, value]) => (value ? [{ label, value }] : [])),
         labels: copy.labels,
-        footer: fill(buyer ? copy.footer : copy.adminFooter),
+        footer: buyer ? copy.footer(facts) : copy.adminFooter(facts),
         ...order,
       };
       return { subject: view.subject, html: html(view), text: text(view) };
     },
     sms(letter) {
-      const template = copyFor(copies, letter.locale).words[letter.kind].sms;
-      return template ? oneLine(template(contextOf(letter, shop)), SMS_LIMIT) : '';
+      const { sms } = copyFor(letter.locale).words[letter.kind](factsOf(letter, shop));
+      return sms ? oneLine(sms, SMS_LIMIT) : '';
     },
     languages: Object.keys(LANGUAGES),
   };
@@ -64,23 +61,9 @@ function file(name: string): string {
   return readFileSync(path.join(import.meta.dirname, name), 'utf8');
 }
 
-/** The copy fills in plain text; the HTML layout escapes it. */
-function compileCopy(copy: Copy): CompiledCopy {
-  const compile = (template: string): Fill => Handlebars.compile(template, { noEscape: true });
-  const compileWords = (words: Words) => ({
-    subject: compile(words.subject),
-    heading: compile(words.heading),
-    body: words.body.map(compile),
-    facts: (words.facts ?? []).map(([label, value]) => [label, compile(value)] as const),
-    button: words.button && { label: compile(words.button.label), url: compile(words.button.url) },
-    sms: words.sms === undefined ? undefined : compile(words.sms),
-  });
-  const words = Object.fromEntries(Object.entries(copy.words).map(([kind, value]) => [kind, compileWords(value)])) as CompiledCopy['words'];
-  return { locale: copy.locale, labels: copy.labels, greeting: compile(copy.greeting), footer: compile(copy.footer), adminFooter: compile(copy.adminFooter), words };
-}
-
-function copyFor(copies: Map<string, CompiledCopy>, locale: string): CompiledCopy {
-  const copy = copies.get(languageOf(locale));
+/** Plain text; the HTML layout escapes it. */
+function copyFor(locale: string): Copy {
+  const copy = LANGUAGES[languageOf(locale)];
   if (!copy) throw new Error(`no copy for ${locale}`);
   return copy;
 }
@@ -96,18 +79,21 @@ function tagFor(locale: string): string {
   return languageOf(locale) === locale.slice(0, 2) ? locale : 'en';
 }
 
-function contextOf({ orderId, customer, details, locale }: Letter, shop: string) {
+const UNKNOWN = { carrier: '', trackingNumber: '', failure: '', reason: '', sku: '', name: '', available: '', threshold: '' };
+
+function factsOf({ orderId, customer, details, locale }: Letter, shop: string): Facts {
   const { amount, currency, payBefore, cause, topic, actionUrl, ...rest } = details;
   return {
+    ...UNKNOWN,
     ...rest,
     shop,
     orderId,
-    customer: customer && oneLine(customer),
+    customer: oneLine(customer),
     amount: amount && currency ? formatMoney(amount, currency, locale) : '',
     payBefore: payBefore ? formatTime(payBefore, locale) : '',
     actionUrl: actionUrl && /^https?:\/\//i.test(actionUrl) ? actionUrl : '',
-    cause: { [cause ?? 'operator']: true },
-    topic: topic ? { [topic]: true } : {},
+    cause: (cause ?? 'operator') as Facts['cause'],
+    topic: topic === 'dispute' ? 'dispute' : 'shortfall',
   };
 }
 
@@ -159,5 +145,3 @@ export type Mail = { subject: string; html: string; text: string };
 export type Renderer = { mail(letter: Letter): Mail; sms(letter: Letter): string; languages: string[] };
 
 type Fill = (context: object) => string;
-type CompiledWords = { subject: Fill; heading: Fill; body: Fill[]; facts: (readonly [string, Fill])[]; button?: { label: Fill; url: Fill } | undefined; sms?: Fill | undefined };
-type CompiledCopy = Pick<Copy, 'locale' | 'labels'> & { greeting: Fill; footer: Fill; adminFooter: Fill; words: Record<Kind, CompiledWords> };
