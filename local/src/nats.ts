@@ -1,5 +1,6 @@
 // One nats-server with JetStream, its users and their rights.
 import { spawn } from 'node:child_process';
+import { availableParallelism } from 'node:os';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { connect } from '@nats-io/transport-node';
@@ -37,6 +38,8 @@ export type Nats = {
 const START_DEADLINE_MS = 30_000; // it replays its streams first
 const STOP_GRACE_MS = 2_000;
 const MAX_CONNECTIONS = 512;
+/** It shares the machine with all the others: threads beyond these mostly spin while they look for work. */
+const THREADS = Math.max(1, Math.floor(availableParallelism() / 2));
 
 export const USERS: readonly string[] = [SETUP_USER, INSPECTOR, ...SERVICES];
 
@@ -50,7 +53,7 @@ export async function startNats(options: NatsOptions): Promise<Nats> {
   writeFileSync(config, natsConfig({ listen: `127.0.0.1:${options.port || -1}`, monitor: '127.0.0.1:-1', storeDir: path.join(folder, 'data'), portsDir: folder, password: (user) => JSON.stringify(password(user)), durable: options.durable ?? true }), { mode: 0o600 });
 
   const log = openSync(logFile, 'a', 0o600);
-  const child = spawn(binary, ['-c', config], { detached: true, stdio: ['ignore', log, log] });
+  const child = spawn(binary, ['-c', config], { env: { GOMAXPROCS: String(THREADS), ...process.env }, detached: true, stdio: ['ignore', log, log] });
   closeSync(log);
   const exited = new Promise<void>((resolve) => child.once('error', () => resolve()).once('exit', () => resolve()));
   const known = child.pid === undefined ? undefined : identify(child.pid);
