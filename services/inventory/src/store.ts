@@ -112,7 +112,8 @@ const HELD = rowset<Movement>('m', {
 export const LOST_RACE = '40001';
 
 // Primary keys all. Locks as the others do: the stock by sku, each level found by a look-up of its own in that order, and the reservations wait
-// for it. Levels that only refused somebody are compared too: a refusal must not rest on an old one either.
+// for it. A change counts one version, so a level must still have the one before. Levels that only refused somebody are compared too: a refusal
+// must not rest on an old one either.
 /** Holds that were decided on `seen` levels, with what they move and say: all of it, or LOST_RACE and nothing. Answers the database's clock. */
 export async function saveHolds(db: Queryable, seen: Stock[], { stocks, added, movements }: Closing, events: OutgoingEvent[]): Promise<Date> {
   const levels = stocks.map(({ stock }) => stock);
