@@ -26,6 +26,8 @@ export function goals(apart: Results, together: Results | undefined, growth: Gro
     steady(journey, atLeast(`whole journey, apart${journey ? `, ${journey.backlog[0]} under way at the start, ${journey.backlog[1]} at the end` : ''}`, 400, journey?.rate, ' orders/s')),
     atMost('idle latency of place at the edge, p50', 4, one?.p50, ' ms'),
     atMost('idle latency of place at the edge, p99', 15, one?.p99, ' ms'),
+    atMost('idle latency of place at the order service, p50', 4, at['place, order, 1']?.p50, ' ms'),
+    atMost('idle latency of place at the order service, p99', 15, at['place, order, 1']?.p99, ' ms'),
     atMost('open loop at half of the maximum, p99', 50, open?.p99, ' ms'),
     atLeast(`a consumer draining a backlog${slowest ? ` (the slowest: ${slowest[0]})` : ''}`, 10_000, slowest?.[1], ' events/s'),
     atMost('memory of services and edge under load', MAX_MEMORY_MB, apart.memory.pss || undefined, ' MB'),
@@ -66,5 +68,5 @@ function say(value: number | undefined, unit: string): string {
 
 export function short(value: number): string {
   if (value >= 100) return Math.round(value).toLocaleString('en');
-  return value >= 10 ? value.toFixed(1) : value.toFixed(2);
+  return value >= 10 ? value.toFixed(1) : value.toFixed(value >= 1 ? 2 : 3);
 }
