@@ -35,7 +35,7 @@ export function createRenderer(shop: string): Renderer {
         greeting: buyer ? copy.greeting(facts) : '',
         body,
         button: words.button?.url ? words.button : undefined,
-        facts: (words.facts ?? []).flatMap(([label, value]) => (value ? [{ label, value }] : [])),
+        facts: (words.facts ?? []).flatMap(([label, value]) => (value.trim() ? [{ label, value: value.trim() }] : [])),
         labels: copy.labels,
         footer: buyer ? copy.footer(facts) : copy.adminFooter(facts),
         ...order,
