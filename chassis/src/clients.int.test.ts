@@ -27,6 +27,18 @@ describe('a client for a neighbour', () => {
     expect(left).toBeLessThanOrEqual(5_000);
   });
 
+  it("gives an error the neighbour's headers and trailers, under their own names", async () => {
+    const server = await stub({
+      getProduct(_, context) {
+        context.responseHeader.set('x-early', 'told');
+        context.responseTrailer.set('x-late', 'told');
+        throw new ConnectError('no', Code.NotFound);
+      },
+    });
+    const { metadata } = await failure(clientOf(server).getProduct({ sku: 'MUG' }));
+    expect([metadata.get('x-early'), metadata.get('x-late'), metadata.get('trailer-x-late')]).toEqual(['told', 'told', null]);
+  });
+
   it('takes a deadline that has passed as passed, not as none', async () => {
     const server = await stub({ getProduct: async () => new Promise(() => {}) });
     expect((await failure(clientOf(server).getProduct({ sku: 'MUG' }, { timeoutMs: 0 }))).code).toBe(Code.DeadlineExceeded);

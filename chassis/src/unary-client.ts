@@ -2,7 +2,7 @@
 // a major collection. Streams are connect-es's, as is the session that both share.
 import { type ClientHttp2Stream, type IncomingHttpHeaders, constants } from 'node:http2';
 import { type DescMessage, type DescMethodUnary, type MessageInitShape, type MessageShape, create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { Code, ConnectError, type UnaryResponse } from '@connectrpc/connect';
+import { Code, ConnectError, type UnaryResponse, appendHeaders } from '@connectrpc/connect';
 import type { Http2SessionManager } from '@connectrpc/connect-node';
 import { codeFromHttpStatus, contentTypeUnaryJson, contentTypeUnaryProto, errorFromJsonBytes, trailerDemux } from '@connectrpc/connect/protocol-connect';
 import { letGo } from './let-go.ts';
@@ -87,7 +87,7 @@ function decoded<O extends DescMessage>(output: O, { status, headers, body }: An
   const type = headers['content-type'] ?? '';
   if (status !== 200) {
     const fallback = new ConnectError(`HTTP ${status}`, codeFromHttpStatus(status));
-    throw type.startsWith(contentTypeUnaryJson) ? errorFromJsonBytes(body, headersOf({ headers }), fallback) : fallback;
+    throw type.startsWith(contentTypeUnaryJson) ? errorFromJsonBytes(body, appendHeaders(...trailerDemux(headersOf({ headers }))), fallback) : fallback;
   }
   if (type !== contentTypeUnaryProto) throw new ConnectError(`unsupported content type ${type}`, Code.Internal);
   try {
