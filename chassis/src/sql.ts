@@ -13,8 +13,6 @@ export class Statement {
   }
 }
 
-type Prepared = { text: string; name: string };
-
 /** What a column of each type is made of. */
 type Values = { text: string; uuid: string; int: number; bigint: bigint; float8: number; boolean: boolean; timestamptz: Date; jsonb: unknown };
 type Value<K extends keyof Values> = Values[K] | null | undefined;
@@ -48,6 +46,8 @@ export function rowset<T>(name: string, columns: Columns<T>): (items: readonly T
   const id = nameOf(text);
   return (items) => new Statement(text, described.map(({ value, write }) => write(items.map(value))), id);
 }
+
+type Prepared = { text: string; name: string };
 
 /** By template, and within it by the statements that stand in its holes. */
 const prepared = new WeakMap<TemplateStringsArray, Map<string, Prepared>>();
