@@ -1,4 +1,5 @@
 // Clients for the neighbours: Connect over one HTTP/2 connection per URL, with a deadline always, and retries where they can't hurt.
+import type { ClientHttp2Stream } from 'node:http2';
 import net from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import type { DescService } from '@bufbuild/protobuf';
@@ -7,7 +8,9 @@ import { type Client, Code, ConnectError, type Interceptor, type Transport, crea
 import { Http2SessionManager, createConnectTransport } from '@connectrpc/connect-node';
 import { backoff } from './backoff.ts';
 import { errorInfo, retryAfter } from './errors.ts';
-import { callUnary } from './unary-client.ts';
+import { CHANNEL_PATH, CHANNEL_TYPE } from './channel.ts';
+import { createChannel } from './channel-client.ts';
+import { type Ways, callUnary } from './unary-client.ts';
 
 export const TIMEOUT_MS = 5_000;
 /** For streams that nobody gave a deadline: just longer than our servers let them run. */
@@ -54,7 +57,7 @@ export function createServiceClient<S extends DescService>(service: S, options: 
       const headers = { ...plain(header), authorization };
       return retrying(peer, { isRead: method.idempotency === Idempotency.NO_SIDE_EFFECTS, until, signal }, async () => {
         try {
-          return await callUnary(peer.sessions, method, input, { headers, timeoutMs: Math.max(1, until - performance.now()), signal, maxBytes: MAX_RESPONSE_BYTES });
+          return await callUnary(peer, method, input, { headers, timeoutMs: Math.max(1, until - performance.now()), signal, maxBytes: MAX_RESPONSE_BYTES });
         } catch (error) {
           throw signal?.aborted ? error : asUnavailable(error);
         }
@@ -77,10 +80,16 @@ function peerAt(url: string): Peer {
   let peer = peers.get(origin);
   if (!peer) {
     const pings = { pingIntervalMs: PING_INTERVAL_MS, pingTimeoutMs: PING_TIMEOUT_MS, idleConnectionTimeoutMs: IDLE_MS };
-    peer = { sessions: new Http2SessionManager(origin, pings, protocol === 'http:' ? { createConnection: connect } : {}), budget: BUDGET };
+    const sessions = new Http2SessionManager(origin, pings, protocol === 'http:' ? { createConnection: connect } : {});
+    peer = { sessions, channel: createChannel(async () => openChannel(sessions)), budget: BUDGET };
     peers.set(origin, peer);
   }
   return peer;
+}
+
+async function openChannel(sessions: Http2SessionManager): Promise<ClientHttp2Stream> {
+  const stream = await sessions.request('POST', CHANNEL_PATH, { 'content-type': CHANNEL_TYPE }, {});
+  return stream.on('data', () => sessions.notifyResponseByteRead(stream));
 }
 
 function connect(authority: URL): net.Socket {
@@ -172,4 +181,4 @@ async function* mapErrors<T>(messages: AsyncIterable<T>, map: (error: unknown) =
   }
 }
 
-type Peer = { sessions: Http2SessionManager; budget: number; awaySince?: number };
+type Peer = Ways & { budget: number; awaySince?: number };

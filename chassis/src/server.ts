@@ -6,8 +6,8 @@ import { compressionGzip, universalResponseToNodeResponse } from '@connectrpc/co
 import { Health } from '@millrace/gen/grpc/health/v1/health_pb.js';
 import { type Access, createAccess } from './access.ts';
 import { type Verifier, setCaller } from './auth.ts';
-import { serveBundle } from './bundle.ts';
 import { createCalls } from './calls.ts';
+import { createChannels } from './channel-server.ts';
 import { DEADLINES, type Deadlines, capTimeout, deadlines, limitOf } from './deadline.ts';
 import { refuse, toConnectError } from './errors.ts';
 import { type HealthState, createHealth, healthRoutes } from './health.ts';
@@ -17,7 +17,7 @@ import { type Registry, createRegistry, rpcMetrics } from './metrics.ts';
 import { MUX_LIMITS, type MuxLimits, type NodeHandler, type NodeRequest, type NodeResponse, createMux } from './mux.ts';
 import { hasHost, universalRequest } from './node-request.ts';
 import { REFLECTION_SERVICES, reflectionRoutes } from './reflection.ts';
-import { createUnary } from './unary.ts';
+import { createUnary, isUsualCall } from './unary.ts';
 import { validation } from './validation.ts';
 
 export type { HttpHandler, HttpRequest, HttpResponse } from './http-routes.ts';
@@ -71,7 +71,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     interceptors: [calls.interceptor, deadlines(limits, stopping.signal), validation],
   });
   const unary = createUnary({ calls, access, maxBytes: MAX_MESSAGE_BYTES, limitMs: limits.unaryMs, aborting: aborting.signal });
-  const bundles = { carryOut: unary.carryOut, verify: options.verify };
   const routes = unary.remembering(router);
   options.routes(routes);
   healthRoutes(routes, health);
@@ -79,15 +78,16 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const rpcs = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   if (!options.fallback) for (const service of services) if (!router.handlers.some((handler) => handler.service === service)) throw new Error(`${service.typeName} is announced, but has no route`);
 
-  const serveHttp = createHttpRoutes({ ...processRoutes(options, registry, stopping.signal), ...options.http }, HTTP_ROUTE_MS, log);
+  const http = createHttpRoutes({ ...processRoutes(options, registry, stopping.signal), ...options.http }, HTTP_ROUTE_MS, log);
+  const channels = createChannels((path, asked, headers) => (isUsualCall(headers) ? unary.carryOut(path, asked) : undefined) ?? http.carryOut(path, asked), stopping.signal);
   const handle: NodeHandler = (request, response) => {
     // Without this connect-es throws outside any interceptor, and the process ends.
     if (!hasHost(request)) return writeText(response, 400, 'the Host header (:authority in HTTP/2) is missing or wrong\n');
     const path = request.url?.split('?', 1)[0] ?? '';
-    if (unary.serve(path, request, response) || serveBundle(bundles, path, request, response)) return;
+    if (unary.serve(path, request, response) || channels.serve(path, request, response)) return;
     const rpc = rpcs.get(path);
     if (rpc) return serveRpc(rpc, request, response, limits, log);
-    if (serveHttp(path, request, response)) return;
+    if (http.serve(path, request, response)) return;
     if (options.fallback) return options.fallback(request, response);
     writeText(response, 404, 'there is nothing here\n');
   };

@@ -37,7 +37,7 @@ export type Asked = {
   /** Undefined when the caller broke it off. */
   body: () => Promise<Uint8Array | undefined>;
   /** Not called after the caller has gone. */
-  answer: (status: number, contentType: string, body: Uint8Array, more: Headers | undefined) => void;
+  answer: (status: number, contentType: string, body: Uint8Array, more: Iterable<readonly [name: string, value: string]> | undefined) => void;
 };
 
 type Unary = { method: DescMethodUnary; implementation: MethodImpl<DescMethodUnary> };
@@ -177,7 +177,7 @@ function decoded(method: DescMethodUnary, body: Uint8Array): Message {
   }
 }
 
-function answer(response: Http2ServerResponse, stream: ServerHttp2Stream, status: number, type: string, body: Uint8Array, more: Headers | undefined): void {
+function answer(response: Http2ServerResponse, stream: ServerHttp2Stream, status: number, type: string, body: Uint8Array, more: Iterable<readonly [name: string, value: string]> | undefined): void {
   if (stream.destroyed || stream.headersSent) return;
   response.statusCode = status;
   for (const [name, value] of more ?? []) response.setHeader(name, value);

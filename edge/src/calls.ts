@@ -6,13 +6,12 @@ import { refuse, toConnectError } from '@millrace/chassis/errors';
 import type { Log } from '@millrace/chassis/log';
 import { SERVICE_HEADER, namedService } from '@millrace/chassis/named-service';
 import { scrub } from '@millrace/chassis/scrub';
-import type { BundledAnswer } from '@millrace/gen/millrace/ops/v1/bundle_pb.js';
 import type { Bodies } from './body.ts';
-import { isBundled } from './bundler.ts';
+import { isBundledCall } from './bundler.ts';
 import { GRACE_MS, deadlineOf } from './deadline.ts';
-import { type Broken, type Ending, forward } from './forward.ts';
-import { identify, inwardHeaders, outwardHeaders, requestLine } from './headers.ts';
-import { type HeaderBag, type Req, type Res, isGone, send } from './http.ts';
+import { type Broken, type Ending, forward, passOn } from './forward.ts';
+import { identify, inwardHeaders, requestLine } from './headers.ts';
+import { type HeaderBag, type Req, type Res, isGone } from './http.ts';
 import type { Neighbour, Neighbours } from './neighbours.ts';
 import type { Speech } from './protocol.ts';
 import type { RateLimit } from './rate-limit.ts';
@@ -59,10 +58,9 @@ async function carryUnary({ bodies }: CallDeps, req: Req, res: Res, speech: Spee
   const read = await bodies.read(req);
   if (!read) return { kind: 'caller went away' };
   try {
-    if (isBundled(req.method ?? '', req.url ?? '', headers, read.bytes)) {
-      const carried = await neighbour.bundle({ path: req.url ?? '', headers, body: read.bytes, deadlineMs });
-      if (isGone(req)) return { kind: 'caller went away' };
-      if (carried.kind === 'answered') return pass(req, res, carried.answer);
+    if (isBundledCall(req.method ?? '', req.url ?? '', headers, read.bytes)) {
+      const carried = await neighbour.bundler.carry({ path: req.url ?? '', headers, body: read.bytes, deadlineMs, res });
+      if (carried.kind === 'answered') return passOn(req, res, carried.answer);
       if (carried.kind !== 'alone') return carried;
     }
     for (let sending = 1; ; sending += 1) {
@@ -73,13 +71,6 @@ async function carryUnary({ bodies }: CallDeps, req: Req, res: Res, speech: Spee
   } finally {
     read.release();
   }
-}
-
-function pass(req: Req, res: Res, { status, headers, body }: BundledAnswer): Ending {
-  const outward: HeaderBag = { 'content-length': String(body.length) };
-  for (let i = 0; i < headers.length; i += 2) outward[headers[i] ?? ''] = headers[i + 1];
-  send(req, res, status, outwardHeaders(outward), body);
-  return { kind: 'answered', status, trailers: undefined };
 }
 
 async function carryStream({ stopping }: CallDeps, req: Req, res: Res, speech: Speech, neighbour: Neighbour, headers: HeaderBag): Promise<Ending> {

@@ -2,9 +2,10 @@
 import type { ServerResponse } from 'node:http';
 import { constants, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2';
 import { letGo } from '@millrace/chassis/let-go';
+import type { BundledAnswer } from '@millrace/gen/millrace/ops/v1/bundle_pb.js';
 import { type Frames, createFrames } from './frames.ts';
 import { outwardHeaders } from './headers.ts';
-import { type Req, type Res, endRequest, isBroken, isGone, setHeaders } from './http.ts';
+import { type HeaderBag, type Req, type Res, endRequest, isBroken, isGone, send, setHeaders } from './http.ts';
 
 export type Exchange = {
   req: Req;
@@ -59,6 +60,14 @@ export function forward({ req, res, upstream, body, cancel, deadlineMs, stopping
     letGo(upstream);
   });
   return promise;
+}
+
+/** The same for an answer that is all here. */
+export function passOn(req: Req, res: Res, { status, headers, body }: BundledAnswer): Ending {
+  const outward: HeaderBag = { 'content-length': String(body.length) };
+  for (let i = 0; i < headers.length; i += 2) outward[headers[i] ?? ''] = headers[i + 1];
+  send(req, res, status, outwardHeaders(outward), body);
+  return { kind: 'answered', status, trailers: undefined };
 }
 
 // Node's own `close` ends the body in good order before it resets the stream: the service would take half a stream for a whole one.

@@ -7,7 +7,7 @@ import { SERVICE_NAMES, type ServiceName } from './routes.ts';
 import { type Upstream, createUpstream } from './upstream.ts';
 
 /** Streams have a session of their own: a service takes a thousand at once on each, and watchers stay for an hour. */
-export type Neighbour = { name: ServiceName; forCalls: Upstream; forStreams: Upstream; bundle: Bundler; calls: Places; streams: Places };
+export type Neighbour = { name: ServiceName; forCalls: Upstream; forStreams: Upstream; bundler: Bundler; calls: Places; streams: Places };
 export type Neighbours = Record<ServiceName, Neighbour>;
 
 /** A service that doesn't say within this that it is ready isn't. */
@@ -20,7 +20,7 @@ export function createNeighbours(urls: Record<ServiceName, string>, log: Log): N
       name,
       forCalls,
       forStreams: createUpstream({ name, url: urls[name], log }),
-      bundle: createBundler(forCalls),
+      bundler: createBundler(forCalls),
       calls: createPlaces(MAX_CALLS),
       streams: createPlaces(MAX_STREAMS),
     };
@@ -30,6 +30,7 @@ export function createNeighbours(urls: Record<ServiceName, string>, log: Log): N
 
 export function closeNeighbours(neighbours: Neighbours): void {
   for (const name of SERVICE_NAMES) {
+    neighbours[name].bundler.close();
     neighbours[name].forCalls.close();
     neighbours[name].forStreams.close();
   }

@@ -2,9 +2,10 @@
 import { errorInfo, toConnectError } from '@millrace/chassis/errors';
 import { codeToHttpStatus } from '@connectrpc/connect/protocol-connect';
 import type { Bodies } from './body.ts';
-import { forward } from './forward.ts';
+import { isBundled } from './bundler.ts';
+import { type Ending, forward, passOn } from './forward.ts';
 import { identify, inwardHeaders, requestLine } from './headers.ts';
-import { type Req, type Res, abort, send } from './http.ts';
+import { type HeaderBag, type Req, type Res, abort, send } from './http.ts';
 import type { Neighbour } from './neighbours.ts';
 
 /** Providers give up after 10 to 20 s and come again. */
@@ -29,9 +30,8 @@ export async function serveWebhook(req: Req, res: Res, neighbour: Neighbour, bod
     release = read.release;
     const headers = inwardHeaders(req.headers);
     identify(headers);
-    const upstream = neighbour.forCalls.request(requestLine('POST', req.url ?? '', headers), { endStream: read.bytes.length === 0 });
-    if (typeof upstream === 'number') return later(`${neighbour.name} is away`);
-    const ending = await forward({ req, res, upstream, body: read.bytes, deadlineMs: WEBHOOK_MS });
+    const ending = await carry(req, res, neighbour, headers, read.bytes);
+    if (ending === undefined) return later(`${neighbour.name} is away`);
     if (ending.kind === 'answered') return String(ending.status);
     if (ending.kind === 'caller went away') return 'gone';
     if (!ending.begun) return later(`${neighbour.name} did not answer`);
@@ -44,4 +44,16 @@ export async function serveWebhook(req: Req, res: Res, neighbour: Neighbour, bod
     release?.();
     giveBack();
   }
+}
+
+/** Undefined when the service is away. */
+async function carry(req: Req, res: Res, neighbour: Neighbour, headers: HeaderBag, body: Buffer): Promise<Ending | undefined> {
+  const path = req.url ?? '';
+  if (isBundled(path, headers, body)) {
+    const carried = await neighbour.bundler.carry({ path, headers, body, deadlineMs: WEBHOOK_MS, res });
+    if (carried.kind === 'answered') return passOn(req, res, carried.answer);
+    if (carried.kind !== 'alone') return carried;
+  }
+  const upstream = neighbour.forCalls.request(requestLine('POST', path, headers), { endStream: body.length === 0 });
+  return typeof upstream === 'number' ? undefined : forward({ req, res, upstream, body, deadlineMs: WEBHOOK_MS });
 }

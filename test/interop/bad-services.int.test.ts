@@ -5,24 +5,27 @@ import { Code, ConnectError, createClient } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { sizeDelimitedEncode } from '@bufbuild/protobuf/wire';
-import { BUNDLE_PATH } from '@millrace/chassis/bundle';
+import { CHANNEL_PATH, Cutter, SAID } from '@millrace/chassis/channel';
 import { errorInfo } from '@millrace/chassis/errors';
 import { AnswerBundleSchema, CallBundleSchema } from '@millrace/gen/millrace/ops/v1/bundle_pb.js';
 import { GetOrderResponseSchema, OrderService, WatchOrderResponseSchema } from '@millrace/gen/millrace/order/v1/order_pb.js';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startEdge } from '../../edge/src/main.ts';
-import { testKeys } from '../support/tokens.ts';
+import { type TestKeys, testKeys } from '../support/tokens.ts';
 import { framed, request } from './wire.ts';
 
+type Edge = Awaited<ReturnType<typeof startEdge>>;
 type OnStream = (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) => void;
 
 let behave: OnStream;
-/** The same for calls that travel together. */
-let behaveBundled: OnStream;
+/** The same for the channel that calls travel in together. */
+let behaveChannel: OnStream;
 let sockets: Set<net.Socket>;
 let service: http2.Http2Server;
-let edge: Awaited<ReturnType<typeof startEdge>>;
+let edge: Edge;
 let headers: Record<string, string>;
+let keys: TestKeys;
+let url: string;
 
 beforeAll(async () => {
   sockets = new Set();
@@ -32,16 +35,13 @@ beforeAll(async () => {
   service.on('stream', (stream, sent) => {
     stream.on('error', () => {});
     if (sent[':path'] === '/readyz') stream.respond({ ':status': 200 }, { endStream: true });
-    else if (sent[':path'] === BUNDLE_PATH) behaveBundled(stream, sent);
+    else if (sent[':path'] === CHANNEL_PATH) behaveChannel(stream, sent);
     else behave(stream, sent);
   });
-  const url = `http://127.0.0.1:${await listen(service)}`;
-  const keys = await testKeys();
+  url = `http://127.0.0.1:${await listen(service)}`;
+  keys = await testKeys();
   headers = { authorization: `Bearer ${await keys.token('ann', 'buyer')}` };
-  edge = await startEdge(
-    { PORT: '0', LOG_LEVEL: 'silent', MILLRACE_JWKS: keys.jwks, ORDER_URL: url, PRODUCT_URL: url, INVENTORY_URL: url, PAYMENT_URL: url, NOTIFICATION_URL: url },
-    new AbortController().signal,
-  );
+  edge = await edgeBefore(url);
 });
 afterAll(async () => {
   await edge.stop();
@@ -50,7 +50,7 @@ afterAll(async () => {
 });
 beforeEach(() => {
   behave = (stream) => stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
-  behaveBundled = (stream) => stream.respond({ ':status': 404 }, { endStream: true });
+  behaveChannel = (stream) => stream.respond({ ':status': 404 }, { endStream: true });
 });
 
 const transports = {
@@ -128,10 +128,17 @@ describe.each(Object.entries(transports))('%s', (_, make) => {
 });
 
 describe('calls that travel together', () => {
+  // One of their own: an edge asks no more for a while when a service knows no channels.
+  let own: Edge;
+  beforeEach(async () => {
+    own = await edgeBefore(url);
+  });
+  afterEach(async () => own.stop());
+
   const CALLS = 20;
   const BUNDLED = 'ord_bundled';
   const callAll = (heard = () => {}) => {
-    const client = createClient(OrderService, transports.Connect());
+    const client = createClient(OrderService, createConnectTransport({ baseUrl: own.url, httpVersion: '2' }));
     return Promise.all(Array.from({ length: CALLS }, async () => {
       try {
         const { order } = await client.getOrder({ orderId: 'ord_1' }, { headers });
@@ -142,56 +149,52 @@ describe('calls that travel together', () => {
       }
     }));
   };
-  /** Reads the bundle, and answers the calls that are named as it should. */
-  const answerSome = async (stream: http2.ServerHttp2Stream, places: (calls: number) => number[]) => {
-    const chunks = (await stream.toArray()) as Buffer[];
-    const { calls } = fromBinary(CallBundleSchema, Buffer.concat(chunks));
-    const answers = places(calls.length).map((call) => ({ call, status: 200, headers: ['content-type', 'application/proto'], body: toBinary(GetOrderResponseSchema, create(GetOrderResponseSchema, { order: { orderId: BUNDLED } })) }));
+  const order = toBinary(GetOrderResponseSchema, create(GetOrderResponseSchema, { order: { orderId: BUNDLED } }));
+  const answers = (numbers: number[], status = 200) => sizeDelimitedEncode(AnswerBundleSchema, create(AnswerBundleSchema, { answers: numbers.map((call) => ({ call, status, headers: ['content-type', 'application/proto'], body: order })) }));
+  /** Reads what is asked, and answers as it is told. */
+  const answering = (stream: http2.ServerHttp2Stream, say: (numbers: number[]) => Uint8Array) => {
     stream.respond({ ':status': 200 });
-    await new Promise((resolve) => stream.write(sizeDelimitedEncode(AnswerBundleSchema, create(AnswerBundleSchema, { answers })), resolve));
-    return calls.length;
+    const calls = new Cutter(1_000_000, (bytes) => void stream.write(say(fromBinary(CallBundleSchema, bytes).calls.map(({ call }) => call))));
+    stream.on('data', (chunk: Buffer) => calls.push(chunk));
   };
 
   test('do so, and are all answered', async () => {
-    let alone = 0;
     const together: number[] = [];
-    behave = (stream, sent) => {
-      alone += 1;
-      answerWell(stream, sent);
-    };
-    behaveBundled = (stream) => void answerSome(stream, (calls) => [...Array(calls).keys()]).then((calls) => {
-      together.push(calls);
-      stream.end();
+    behaveChannel = (stream) => answering(stream, (numbers) => {
+      together.push(numbers.length);
+      return answers(numbers);
     });
     expect(await callAll()).toEqual(Array(CALLS).fill('answered'));
-    expect(together.reduce((sum, calls) => sum + calls, alone)).toBe(CALLS);
+    expect(together.reduce((sum, calls) => sum + calls, 0)).toBe(CALLS);
     expect(Math.max(...together)).toBeGreaterThan(1);
   });
 
   test.each<[string, OnStream]>([
-    ['knows no bundles', (stream) => stream.respond({ ':status': 404 }, { endStream: true })],
     ['is stopping', (stream) => stream.close(http2.constants.NGHTTP2_REFUSED_STREAM)],
+    ['has not looked at them', (stream) => answering(stream, (numbers) => answers(numbers, SAID.UNSEEN))],
+    ['ends in order', (stream) => answering(stream, () => sizeDelimitedEncode(AnswerBundleSchema, create(AnswerBundleSchema, { last: true })))],
+    ['knows no channels', (stream) => stream.respond({ ':status': 404 }, { endStream: true })],
   ])('are sent one by one to a service that %s', async (_, refuses) => {
-    let bundles = 0;
-    behaveBundled = (stream, sent) => {
-      bundles += 1;
+    let channels = 0;
+    behaveChannel = (stream, sent) => {
+      channels += 1;
       refuses(stream, sent);
     };
     behave = answerWell;
     expect(await callAll()).toEqual(Array(CALLS).fill('answered'));
-    expect(bundles).toBeGreaterThan(0);
+    expect(channels).toBeGreaterThan(0);
   });
 
   test.each<[string, (stream: http2.ServerHttp2Stream) => void]>([
     ['dies', () => die()],
     ['breaks off', (stream) => stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR)],
     ['ends too early', (stream) => stream.end()],
+    ['talks nonsense', (stream) => void stream.write(Buffer.from([2, 0xff, 0xff]))],
   ])('and have no answer when the service %s are unavailable; those before are answered', async (_, ends) => {
     const open: http2.ServerHttp2Stream[] = [];
-    behave = answerWell;
-    behaveBundled = (stream) => {
+    behaveChannel = (stream) => {
       open.push(stream);
-      void answerSome(stream, () => [1]);
+      answering(stream, (numbers) => answers(numbers.slice(0, 1)));
     };
     // Not before an answer has arrived, so that it is one that was given before the end.
     const outcomes = await callAll(() => open.splice(0).forEach(ends));
@@ -211,15 +214,10 @@ test.each([
 test('a connection that is taken and never answered is given up, and made again', async () => {
   const silent = net.createServer((socket) => socket.on('error', () => {}));
   const port = await listen(silent);
-  const keys = await testKeys();
-  const url = `http://127.0.0.1:${port}`;
-  const other = await startEdge(
-    { PORT: '0', LOG_LEVEL: 'silent', MILLRACE_JWKS: keys.jwks, ORDER_URL: url, PRODUCT_URL: url, INVENTORY_URL: url, PAYMENT_URL: url, NOTIFICATION_URL: url },
-    new AbortController().signal,
-  );
+  const other = await edgeBefore(`http://127.0.0.1:${port}`);
   const transport = createConnectTransport({ baseUrl: other.url, httpVersion: '2' });
   const started = performance.now();
-  const error = await failure(createClient(OrderService, transport).getOrder({}, { headers: { authorization: `Bearer ${await keys.token('ann', 'buyer')}` } }));
+  const error = await failure(createClient(OrderService, transport).getOrder({}, { headers }));
   expect(errorInfo(error)?.reason).toBe('DEPENDENCY_UNAVAILABLE');
   expect(performance.now() - started).toBeLessThan(15_000);
   await other.stop();
@@ -228,18 +226,18 @@ test('a connection that is taken and never answered is given up, and made again'
 
 test('something that is no HTTP/2 server is a service that is away', async () => {
   const web = net.createServer((socket) => { socket.on('error', () => {}); socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'); });
-  const url = `http://127.0.0.1:${await listen(web)}`;
-  const keys = await testKeys();
-  const other = await startEdge(
-    { PORT: '0', LOG_LEVEL: 'silent', MILLRACE_JWKS: keys.jwks, ORDER_URL: url, PRODUCT_URL: url, INVENTORY_URL: url, PAYMENT_URL: url, NOTIFICATION_URL: url },
-    new AbortController().signal,
-  );
+  const other = await edgeBefore(`http://127.0.0.1:${await listen(web)}`);
   const transport = createConnectTransport({ baseUrl: other.url, httpVersion: '2' });
-  const error = await failure(createClient(OrderService, transport).getOrder({}, { headers: { authorization: `Bearer ${await keys.token('ann', 'buyer')}` } }));
+  const error = await failure(createClient(OrderService, transport).getOrder({}, { headers }));
   expect(errorInfo(error)?.reason).toBe('DEPENDENCY_UNAVAILABLE');
   await other.stop();
   web.close();
 });
+
+async function edgeBefore(of: string): Promise<Edge> {
+  const env = { PORT: '0', LOG_LEVEL: 'silent', MILLRACE_JWKS: keys.jwks, ORDER_URL: of, PRODUCT_URL: of, INVENTORY_URL: of, PAYMENT_URL: of, NOTIFICATION_URL: of };
+  return startEdge(env, new AbortController().signal);
+}
 
 function answerWell(stream: http2.ServerHttp2Stream, sent: http2.IncomingHttpHeaders): void {
   if (stream.destroyed) return;

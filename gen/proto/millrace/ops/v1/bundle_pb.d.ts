@@ -11,18 +11,25 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_millrace_ops_v1_bundle: GenFile;
 
 /**
- * Unary calls of one moment that travel together, from the edge to a service: the body of one POST. Each is a call of Connect's
- * binary protocol, authenticated, limited and answered by itself; only the HTTP exchange is shared.
+ * Unary calls of one moment that travel together, from one process to another. The body of a long POST is a sequence of these, each after
+ * its length. Each call is one of Connect's binary protocol, authenticated, limited and answered by itself; only the stream is shared.
  *
  * @generated from message millrace.ops.v1.CallBundle
  */
 export declare type CallBundle = Message<"millrace.ops.v1.CallBundle"> & {
   /**
-   * In the order in which they came; answers name their calls by their places here.
+   * In the order in which they came.
    *
    * @generated from field: repeated millrace.ops.v1.BundledCall calls = 1;
    */
   calls: BundledCall[];
+
+  /**
+   * Numbers of calls under way whose answers nobody waits for any more.
+   *
+   * @generated from field: repeated uint32 gone = 2;
+   */
+  gone: number[];
 };
 
 /**
@@ -57,6 +64,13 @@ export declare type BundledCall = Message<"millrace.ops.v1.BundledCall"> & {
    * @generated from field: bytes body = 3;
    */
   body: Uint8Array;
+
+  /**
+   * Its number, from 0 and as small as possible; free again when it has been answered.
+   *
+   * @generated from field: uint32 call = 4;
+   */
+  call: number;
 };
 
 /**
@@ -77,6 +91,13 @@ export declare type AnswerBundle = Message<"millrace.ops.v1.AnswerBundle"> & {
    * @generated from field: repeated millrace.ops.v1.BundledAnswer answers = 1;
    */
   answers: BundledAnswer[];
+
+  /**
+   * The stream ends, and whatever has no answer was not looked at and never will be.
+   *
+   * @generated from field: bool last = 2;
+   */
+  last: boolean;
 };
 
 /**
@@ -92,14 +113,14 @@ export declare const AnswerBundleSchema: GenMessage<AnswerBundle>;
  */
 export declare type BundledAnswer = Message<"millrace.ops.v1.BundledAnswer"> & {
   /**
-   * The call's place in its bundle, from 0.
+   * The call's number.
    *
    * @generated from field: uint32 call = 1;
    */
   call: number;
 
   /**
-   * HTTP status.
+   * HTTP status. 421: nobody has looked at the call, send it elsewhere or alone. 499: it was said to be gone.
    *
    * @generated from field: uint32 status = 2;
    */

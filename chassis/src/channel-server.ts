@@ -1,0 +1,168 @@
+// The answering end of a channel.
+import { type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream, constants } from 'node:http2';
+import { create, fromBinary } from '@bufbuild/protobuf';
+import { sizeDelimitedEncode } from '@bufbuild/protobuf/wire';
+import { AnswerBundleSchema, type BundledAnswer, BundledAnswerSchema, type BundledCall, CallBundleSchema } from '@millrace/gen/millrace/ops/v1/bundle_pb.js';
+import { CHANNEL_PATH, CHANNEL_TYPE, Cutter, IDLE_MS, MAX_BUNDLED, MAX_BUNDLE_BYTES, MAX_UNDER_WAY, SAID, bundlesOf, recordOf } from './channel.ts';
+import { cut } from './http-routes.ts';
+import { InFlight } from './in-flight.ts';
+import type { NodeRequest, NodeResponse } from './mux.ts';
+import type { Asked } from './unary.ts';
+
+/** A bundle takes longer only when somebody holds it back. */
+const BUNDLE_MS = 10_000;
+/** Whoever asks closes an idle channel first. */
+const SERVER_IDLE_MS = IDLE_MS + 15_000;
+/** What the other side gets to close its half when all has been said. */
+const LAST_WORDS_MS = 1_000;
+
+/** Answers how to say that the caller has gone; undefined when nothing serves the path. */
+export type CarryOut = (path: string, asked: Asked, headers: Record<string, string | undefined>) => (() => void) | undefined;
+
+export function createChannels(carryOut: CarryOut, stopping: AbortSignal) {
+  const open = new InFlight<Served>();
+  stopping.addEventListener('abort', () => {
+    for (const served of open) served.stop();
+  }, { once: true });
+
+  return {
+    /** Serves a channel; false when the request is none. */
+    serve(path: string, request: NodeRequest, response: NodeResponse): boolean {
+      if (path !== CHANNEL_PATH || !('stream' in request) || request.method !== 'POST') return false;
+      const served = new Served(request, response as Http2ServerResponse, carryOut);
+      request.stream.once('close', open.add(served));
+      if (stopping.aborted) served.stop();
+      return true;
+    },
+  };
+}
+
+class Served {
+  readonly #authority: string;
+  readonly #stream: ServerHttp2Stream;
+  readonly #response: Http2ServerResponse;
+  readonly #carryOut: CarryOut;
+  readonly #calls: Cutter;
+  readonly #idle: NodeJS.Timeout;
+  #late: NodeJS.Timeout | undefined;
+  /** How to say to the calls under way that nobody waits for them, by their numbers. */
+  readonly #underWay: ((() => void) | undefined)[] = [];
+  #left = 0;
+  #ready: BundledAnswer[] = [];
+  #isStopping = false;
+  #isOver = false;
+
+  constructor(request: Http2ServerRequest, response: Http2ServerResponse, carryOut: CarryOut) {
+    this.#authority = request.authority;
+    this.#stream = request.stream;
+    this.#response = response;
+    this.#carryOut = carryOut;
+    this.#calls = new Cutter(MAX_BUNDLE_BYTES, (message) => this.#take(message));
+    this.#idle = setTimeout(() => (this.#left === 0 ? this.stop() : this.#idle.refresh()), SERVER_IDLE_MS).unref();
+    // Whoever calls shows it with each call; nobody has to show anything here.
+    response.writeHead(200, { 'content-type': CHANNEL_TYPE });
+    this.#stream.on('data', (chunk: Buffer) => this.#read(chunk));
+    this.#stream.once('end', () => this.stop());
+    this.#stream.once('close', () => this.#close());
+  }
+
+  /** No more calls; those under way are answered. */
+  stop(): void {
+    this.#isStopping = true;
+    if (this.#left === 0 && this.#ready.length === 0) this.#end();
+  }
+
+  #read(chunk: Buffer): void {
+    this.#idle.refresh();
+    try {
+      this.#calls.push(chunk);
+    } catch {
+      // Whoever speaks like this is none of ours, or is broken; what it has under way gets no answer.
+      return this.#stream.close(constants.NGHTTP2_PROTOCOL_ERROR);
+    }
+    if (!this.#calls.isInside) this.#inTime();
+    else this.#late ??= setTimeout(() => cut(this.#response), BUNDLE_MS);
+  }
+
+  #inTime(): void {
+    clearTimeout(this.#late);
+    this.#late = undefined;
+  }
+
+  #take(message: Uint8Array): void {
+    this.#inTime();
+    const { calls, gone } = fromBinary(CallBundleSchema, message);
+    if (calls.length > MAX_BUNDLED) throw new Error(`a bundle of ${calls.length} calls`);
+    for (const call of calls) this.#carry(call);
+    for (const number of gone) {
+      const tell = this.#underWay[number];
+      if (tell === undefined) continue;
+      tell();
+      this.#answer(number, SAID.GONE, [], new Uint8Array());
+    }
+  }
+
+  #carry(call: BundledCall): void {
+    const { call: number } = call;
+    if (number >= MAX_UNDER_WAY || this.#underWay[number] !== undefined) throw new Error(`call ${number} is none, or already under way`);
+    this.#left += 1;
+    this.#underWay[number] = nobody;
+    const headers = recordOf(call.headers);
+    const tell = this.#isStopping ? undefined : this.#carryOut(call.path, this.#asked(call, headers), headers);
+    if (tell === undefined) return this.#answer(number, SAID.UNSEEN, [], new Uint8Array());
+    // It may have been refused at once.
+    if (this.#underWay[number] === nobody) this.#underWay[number] = tell;
+  }
+
+  #asked({ call, path, body }: BundledCall, headers: Record<string, string | undefined>): Asked {
+    return {
+      requestId: headers['x-request-id'],
+      authorization: headers['authorization'],
+      timeout: headers['connect-timeout-ms'],
+      url: `http://${this.#authority}${path}`,
+      headers: () => new Headers(Object.entries(headers) as [string, string][]),
+      body: async () => body,
+      answer: (status, contentType, bytes, more) => this.#answer(call, status, ['content-type', contentType, ...(more ? [...more].flat() : [])], bytes),
+    };
+  }
+
+  #answer(call: number, status: number, headers: string[], body: Uint8Array): void {
+    if (this.#isOver || this.#underWay[call] === undefined) return;
+    this.#underWay[call] = undefined;
+    this.#left -= 1;
+    // The end of the event-loop turn, so that all answers of this turn travel together.
+    if (this.#ready.push(create(BundledAnswerSchema, { call, status, headers, body })) === 1) setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    if (this.#isOver) return;
+    const ready = this.#ready;
+    this.#ready = [];
+    for (const answers of bundlesOf(ready, ({ body }) => body.length)) this.#write({ answers });
+    if (this.#isStopping && this.#left === 0) this.#end();
+  }
+
+  #write(bundle: { answers?: BundledAnswer[]; last?: boolean }): void {
+    this.#response.write(sizeDelimitedEncode(AnswerBundleSchema, create(AnswerBundleSchema, bundle)));
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#write({ last: true });
+    this.#response.end();
+    if (this.#stream.readableEnded) return;
+    // Not at once: a reset that overtakes the answers would be all that the other side sees.
+    const late = setTimeout(() => this.#stream.close(constants.NGHTTP2_NO_ERROR), LAST_WORDS_MS);
+    this.#stream.once('close', () => clearTimeout(late));
+  }
+
+  #close(): void {
+    this.#isOver = true;
+    clearTimeout(this.#idle);
+    this.#inTime();
+    for (const tell of this.#underWay) tell?.();
+  }
+}
+
+function nobody(): void {}
