@@ -27,6 +27,12 @@ export const MUX_LIMITS = {
   maxConcurrentStreams: 1_000,
   /** Well below the usual limit of open files with the database's and the broker's beside it. */
   maxConnections: 10_000,
+  /**
+   * Calls that one connection may break off at once, and then each second: of our own processes, a crowd that leaves the edge breaks off all
+   * that it asked for. Beyond it Node ends the connection, with everybody's calls.
+   */
+  resetBurst: 100_000,
+  resetRate: 10_000,
   /** Bytes: tokens are under 1 KiB, cookies and traces rarely more than 4. */
   maxHeaderSize: 16_384,
   /** Headers of one HTTP/2 request. */
@@ -115,7 +121,7 @@ function createHttp1(handler: NodeHandler, limits: MuxLimits): http.Server {
 
 function createHttp2(handler: NodeHandler, limits: MuxLimits, sessions: Set<http2.ServerHttp2Session>): http2.Http2Server {
   const settings = { maxConcurrentStreams: limits.maxConcurrentStreams, maxHeaderListSize: limits.maxHeaderSize, enablePush: false };
-  const server = http2.createServer({ settings, maxHeaderListPairs: limits.maxHeaderPairs }, handler);
+  const server = http2.createServer({ settings, maxHeaderListPairs: limits.maxHeaderPairs, streamResetBurst: limits.resetBurst, streamResetRate: limits.resetRate }, handler);
   server.on('session', (session) => {
     let streams = 0;
     sessions.add(session);

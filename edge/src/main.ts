@@ -18,6 +18,9 @@ import { SERVICES, rpcTable } from './routes.ts';
 /** Calls in flight get this long at a stop; streams are ended at once, their callers open them again. */
 const CALL_GRACE_MS = 3_000;
 
+/** Node's own: breaking calls off as soon as they are made is an attack on whoever has to serve them (CVE-2023-44487). */
+const PUBLIC_RESETS = { resetBurst: 1_000, resetRate: 33 };
+
 export async function startEdge(env: Env, signal: AbortSignal): Promise<Running> {
   const config = readEdgeConfig(env);
   const log = createLog('edge', config.LOG_LEVEL);
@@ -35,6 +38,7 @@ export async function startEdge(env: Env, signal: AbortSignal): Promise<Running>
     services: SERVICES,
     ready: () => readiness(neighbours),
     metrics: registry,
+    limits: PUBLIC_RESETS,
     fallback: createGate({
       rpcs: rpcTable(),
       verify,

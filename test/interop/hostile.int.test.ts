@@ -2,7 +2,7 @@
 import http2 from 'node:http2';
 import net from 'node:net';
 import { gzipSync } from 'node:zlib';
-import { createClient } from '@connectrpc/connect';
+import { Code, ConnectError, createClient } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-node';
 import { ProductService } from '@millrace/gen/millrace/product/v1/product_pb.js';
 import fc from 'fast-check';
@@ -170,10 +170,22 @@ test('a body that comes drop by drop holds no place at the service and is ended'
   expect(house.seen).toEqual([]);
 });
 
-test('thousands of calls that are cancelled at once leave nothing behind', async () => {
+test('thousands of calls that are cancelled at once leave nothing behind, and break off nobody else', async () => {
+  const bystander = new AbortController();
+  const client = createClient(ProductService, createConnectTransport({ baseUrl: house.url, httpVersion: '1.1' }));
+  const patient = client.getProduct({ sku: SKU.slow }, { headers: signedIn(), signal: bystander.signal }).catch((error: unknown) => ConnectError.from(error).code);
+  // More than one connection may break off.
+  for (let wave = 0; wave < 4; wave += 1) await cancelled(1_000);
+  await until(async () => (await inFlight()) === 1, 'only one call is in flight');
+  bystander.abort();
+  expect(await patient).toBe(Code.Canceled);
+  await until(async () => (await inFlight()) === 0, 'no call is in flight');
+});
+
+async function cancelled(calls: number): Promise<void> {
   const session = http2.connect(house.url);
   session.on('error', () => {});
-  for (let i = 0; i < 3_000; i += 1) {
+  for (let i = 0; i < calls; i += 1) {
     const stream = session.request({ ':method': 'POST', ':path': i % 2 ? GET_PRODUCT : IMPORT, 'content-type': i % 2 ? 'application/json' : 'application/connect+json', ...signedIn() });
     stream.on('error', () => {});
     if (i % 3) stream.write(`{"sku":"${SKU.slow}"}`);
@@ -181,10 +193,9 @@ test('thousands of calls that are cancelled at once leave nothing behind', async
     setImmediate(() => stream.close(http2.constants.NGHTTP2_CANCEL));
     if (i % 500 === 499) await new Promise((resolve) => setImmediate(resolve));
   }
-  await until(async () => (await inFlight()) === 0, 'no call is in flight');
-  expect(await inFlight()).toBe(0);
+  await until(async () => (await inFlight()) <= 1, 'they are over');
   session.destroy();
-});
+}
 
 test('connections that say nothing are closed, and keep nobody out', async () => {
   const { hostname, port } = new URL(house.url);
