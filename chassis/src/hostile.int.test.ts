@@ -182,6 +182,25 @@ describe('too slow', () => {
   });
 });
 
+it('a connection that breaks off more calls than it may is ended, with no other one', async () => {
+  const most = 20;
+  await using strict = await startStub({ getProduct: async () => new Promise(() => {}) }, { limits: { resetBurst: most, resetRate: 1 } });
+  await using other = openSession(strict.url);
+  await using session = openSession(strict.url);
+  const goaway = new Promise((resolve) => session.session.once('goaway', resolve));
+  const breakOff = async () => {
+    const stream = session.session.request({ ':method': 'POST', ':path': GET_PRODUCT, 'content-type': 'application/proto', ...strict.authorized().headers });
+    stream.on('error', () => {}).resume();
+    setImmediate(() => stream.close(http2.constants.NGHTTP2_CANCEL));
+    await new Promise((resolve) => stream.once('close', resolve));
+  };
+  for (let i = 0; i < most; i += 1) await breakOff();
+  expect((await session.request({ ':path': '/healthz' })).status).toBe(200);
+  for (let i = 0; i < most && !session.session.destroyed; i += 1) await Promise.race([breakOff(), goaway]);
+  expect(await goaway).toBe(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  expect((await other.request({ ':path': '/healthz' })).status).toBe(200);
+});
+
 it('nothing of all that was logged as a fault of ours', () => {
   expect(server.lines.length).toBeGreaterThan(10);
   expect(server.lines.filter(({ level }) => level !== 'debug')).toEqual([]);

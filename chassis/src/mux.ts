@@ -28,8 +28,8 @@ export const MUX_LIMITS = {
   /** Well below the usual limit of open files with the database's and the broker's beside it. */
   maxConnections: 10_000,
   /**
-   * Calls that one connection may break off at once, and then each second: of our own processes, a crowd that leaves the edge breaks off all
-   * that it asked for. Beyond it Node ends the connection, with everybody's calls.
+   * Calls that one HTTP/2 connection may break off at once, and then each second; beyond it the connection is ended, with all its calls. Of our
+   * own processes: a crowd that leaves the edge breaks off all that it asked for.
    */
   resetBurst: 100_000,
   resetRate: 10_000,
@@ -45,6 +45,12 @@ const TCP_KEEP_ALIVE_MS = 30_000;
 const DRAIN_TICK_MS = 20;
 /** Time for the notice of a stop to arrive while the connection still stands. Without it a call met one that had just closed, and nobody knew its outcome. */
 const LAST_WORDS_MS = 100;
+
+/**
+ * For resets, which are counted here: Node ends a session in the middle of what it reads, and then the process now and then fails an assertion
+ * when the session is collected (current_nghttp2_memory_ in ~Http2Session).
+ */
+const NO_LIMIT = 2 ** 31 - 1;
 
 export type Mux = ReturnType<typeof createMux>;
 
@@ -121,14 +127,20 @@ function createHttp1(handler: NodeHandler, limits: MuxLimits): http.Server {
 
 function createHttp2(handler: NodeHandler, limits: MuxLimits, sessions: Set<http2.ServerHttp2Session>): http2.Http2Server {
   const settings = { maxConcurrentStreams: limits.maxConcurrentStreams, maxHeaderListSize: limits.maxHeaderSize, enablePush: false };
-  const server = http2.createServer({ settings, maxHeaderListPairs: limits.maxHeaderPairs, streamResetBurst: limits.resetBurst, streamResetRate: limits.resetRate }, handler);
+  const server = http2.createServer({ settings, maxHeaderListPairs: limits.maxHeaderPairs, streamResetBurst: NO_LIMIT, streamResetRate: NO_LIMIT }, handler);
   server.on('session', (session) => {
     let streams = 0;
     sessions.add(session);
     session.once('close', () => sessions.delete(session));
+    const isTooMany = leakyBucket(limits.resetBurst, limits.resetRate);
     session.on('stream', (stream) => {
       streams += 1;
-      stream.once('close', () => (streams -= 1));
+      stream.once('close', () => {
+        streams -= 1;
+        if (stream.rstCode === http2.constants.NGHTTP2_NO_ERROR || !isTooMany() || session.destroyed) return;
+        session.goaway(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
+        session.destroy();
+      });
     });
     // With streams open it is quiet, not idle; those have deadlines of their own, and their end restarts this clock.
     session.setTimeout(limits.sessionIdleTimeout, () => {
@@ -136,6 +148,18 @@ function createHttp2(handler: NodeHandler, limits: MuxLimits, sessions: Set<http
     });
   });
   return server;
+}
+
+/** Counts what happens; answers whether it has been more than `most`, of which `perSecond` are forgotten each second. */
+function leakyBucket(most: number, perSecond: number): () => boolean {
+  let level = 0;
+  let at = performance.now();
+  return () => {
+    const now = performance.now();
+    level = Math.max(0, level - (now - at) / 1_000 * perSecond) + 1;
+    at = now;
+    return level > most;
+  };
 }
 
 function sniff(socket: net.Socket, timeoutMs: number, decide: (isHttp2: boolean) => void): void {
