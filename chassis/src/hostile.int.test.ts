@@ -1,13 +1,13 @@
 import http2 from 'node:http2';
 import { gzipSync } from 'node:zlib';
 import { create, toBinary, toJsonString } from '@bufbuild/protobuf';
-import { Code, createClient } from '@connectrpc/connect';
+import { Code, type HandlerContext, createClient } from '@connectrpc/connect';
 import { compressionBrotli, compressionGzip, createGrpcTransport } from '@connectrpc/connect-node';
 import { ViolationsSchema } from '@millrace/gen/buf/validate/validate_pb.js';
-import { CreateProductRequestSchema, ProductService } from '@millrace/gen/millrace/product/v1/product_pb.js';
+import { CreateProductRequestSchema, GetProductRequestSchema, ProductService } from '@millrace/gen/millrace/product/v1/product_pb.js';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { GET_PRODUCT, envelope, failure, openSession, raw, rest } from '../test/callers.ts';
+import { GET_PRODUCT, envelope, eventually, failure, openSession, raw, rest } from '../test/callers.ts';
 import { type Stub, startStub } from '../test/stub-server.ts';
 import { errorInfo } from './errors.ts';
 
@@ -184,20 +184,29 @@ describe('too slow', () => {
 
 it('a connection that breaks off more calls than it may is ended, with no other one', async () => {
   const most = 20;
-  await using strict = await startStub({ getProduct: async () => new Promise(() => {}) }, { limits: { resetBurst: most, resetRate: 1 } });
+  let [entered, gone] = [0, 0];
+  const getProduct = async (_: unknown, context: HandlerContext): Promise<never> => {
+    entered += 1;
+    return new Promise(() => context.signal.addEventListener('abort', () => (gone += 1)));
+  };
+  await using strict = await startStub({ getProduct }, { limits: { resetBurst: most, resetRate: 0 } });
   await using other = openSession(strict.url);
   await using session = openSession(strict.url);
-  const goaway = new Promise((resolve) => session.session.once('goaway', resolve));
+  const codes: number[] = [];
+  session.session.on('goaway', (code) => codes.push(code));
   const breakOff = async () => {
+    const before = entered;
     const stream = session.session.request({ ':method': 'POST', ':path': GET_PRODUCT, 'content-type': 'application/proto', ...strict.authorized().headers });
-    stream.on('error', () => {}).resume();
-    setImmediate(() => stream.close(http2.constants.NGHTTP2_CANCEL));
-    await new Promise((resolve) => stream.once('close', resolve));
+    stream.on('error', () => {}).end(toBinary(GetProductRequestSchema, create(GetProductRequestSchema, { sku: 'MUG' })));
+    await eventually(() => entered > before, 'the call arrives');
+    stream.close(http2.constants.NGHTTP2_CANCEL);
+    await eventually(() => gone === entered, 'its end does');
   };
   for (let i = 0; i < most; i += 1) await breakOff();
   expect((await session.request({ ':path': '/healthz' })).status).toBe(200);
-  for (let i = 0; i < most && !session.session.destroyed; i += 1) await Promise.race([breakOff(), goaway]);
-  expect(await goaway).toBe(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  await breakOff();
+  await eventually(() => session.session.destroyed, 'the end');
+  expect(codes).toEqual([http2.constants.NGHTTP2_ENHANCE_YOUR_CALM]);
   expect((await other.request({ ':path': '/healthz' })).status).toBe(200);
 });
 

@@ -179,11 +179,9 @@ function decoded(method: DescMethodUnary, body: Uint8Array): Message {
 
 function answer(response: Http2ServerResponse, stream: ServerHttp2Stream, status: number, type: string, body: Uint8Array, more: Iterable<readonly [name: string, value: string]> | undefined): void {
   if (stream.destroyed || stream.headersSent) return;
-  response.statusCode = status;
-  for (const [name, value] of more ?? []) response.setHeader(name, value);
-  response.setHeader('content-type', type);
-  response.setHeader('content-length', body.length);
-  response.end(body);
+  // Not with `response`: it says the end of the answer in a frame of its own, which both sides write and read for themselves.
+  stream.respond({ ...Object.fromEntries(more ?? []), ':status': status, 'content-type': type, 'content-length': body.length });
+  stream.end(body);
   if (stream.readableEnded) return;
   // Not at once: a reset that overtakes the answer would be all that the caller sees.
   stream.resume();

@@ -20,10 +20,17 @@ export function isBroken(req: Req): boolean {
 /** Headers and body at once; without a body the headers end the stream, as gRPC wants it of an error. */
 export function send(req: Req, res: Res, status: number, headers: HeaderBag, body?: Uint8Array | string): void {
   if (isGone(req) || res.headersSent) return;
-  res.statusCode = status;
-  setHeaders(res, headers);
-  // The plain `end` of both versions; their unions of overloads don't fit each other.
-  (res as ServerResponse).end(body);
+  if ('stream' in res) {
+    const { stream } = res;
+    const bodiless = body === undefined || req.method === 'HEAD';
+    // Not with `res.end`: it says the end of the answer in a frame of its own, which both sides write and read for themselves.
+    stream.respond({ ...res.getHeaders(), ...headers, ':status': status }, { endStream: bodiless });
+    if (!bodiless) stream.end(body);
+  } else {
+    res.statusCode = status;
+    setHeaders(res, headers);
+    res.end(body);
+  }
   endRequest(req, res);
 }
 
