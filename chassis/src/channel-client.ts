@@ -17,6 +17,8 @@ export type Channel = {
   close(): void;
 };
 
+/** A stream that is older makes room for the next, so that a balancer between the two can choose again, and new instances get their share. */
+const MAX_AGE_MS = 10_000;
 /** How long calls travel alone after the other side has said that it knows no channels. */
 const REFUSED_FOR_MS = 10_000;
 /** Of answers: as much as the largest page of products or of orders, several times. */
@@ -25,8 +27,14 @@ const MAX_ANSWERS_BYTES = 134_217_728;
 const UNSEEN: Carried = { kind: 'unseen' };
 const nobody = (): void => {};
 
-/** `open` opens the stream: a POST to CHANNEL_PATH. */
-export function createChannel(open: () => Promise<ClientHttp2Stream>): Channel {
+export type ChannelOptions = {
+  /** When those that were gathered leave. By default at the end of the event-loop turn, so that all calls of this turn travel together. */
+  gather?: (leave: () => void) => void;
+  maxAgeMs?: number;
+};
+
+/** `open` opens a stream: a POST to CHANNEL_PATH. */
+export function createChannel(open: () => Promise<ClientHttp2Stream>, { gather = setImmediate, maxAgeMs = MAX_AGE_MS }: ChannelOptions = {}): Channel {
   let line: Line | undefined;
   let refusedUntil = 0;
   let gathered: Waiting[] = [];
@@ -34,6 +42,7 @@ export function createChannel(open: () => Promise<ClientHttp2Stream>): Channel {
   const leave = () => {
     const calls = gathered;
     gathered = [];
+    if (line && !line.isOver && line.age() > maxAgeMs) line.end();
     if (line === undefined || line.isOver) line = new Line(open(), () => (refusedUntil = performance.now() + REFUSED_FOR_MS));
     for (const bundle of bundlesOf(calls, bytesOf)) line.send(bundle);
   };
@@ -42,8 +51,7 @@ export function createChannel(open: () => Promise<ClientHttp2Stream>): Channel {
     send(call, settle) {
       const waiting: Waiting = { call, settle, line: undefined, number: 0 };
       if (performance.now() < refusedUntil) queueMicrotask(() => waiting.settle(UNSEEN));
-      // The end of the event-loop turn, so that all calls of this turn travel together.
-      else if (gathered.push(waiting) === 1) setImmediate(leave);
+      else if (gathered.push(waiting) === 1) gather(leave);
       return () => {
         waiting.settle = nobody;
         waiting.line?.giveUp(waiting.number);
@@ -62,6 +70,7 @@ class Line {
   readonly #opening: Promise<ClientHttp2Stream>;
   readonly #onRefused: () => void;
   readonly #idle: NodeJS.Timeout;
+  readonly #openedAt = performance.now();
   #stream: ClientHttp2Stream | undefined;
   /** By their numbers. A place is taken until its answer has come, also when nobody waits for it any more. */
   readonly #places: (Waiting | undefined)[] = [];
@@ -80,6 +89,10 @@ class Line {
   /** Whether it takes no more calls. */
   get isOver(): boolean {
     return this.#isOver;
+  }
+
+  age(): number {
+    return performance.now() - this.#openedAt;
   }
 
   send(calls: Waiting[]): void {

@@ -167,6 +167,19 @@ describe('both ends', () => {
     expect(opened).toBe(2);
   });
 
+  it('change streams now and then, and lose no call by it', async () => {
+    channel = createChannel(async () => {
+      opened += 1;
+      return session.request(LINE);
+    }, { maxAgeMs: 0 });
+    const slow = send(WAITS);
+    await eventually(() => entered.length === 1, 'it has begun');
+    for (const sku of ['A', 'B', 'C']) expect(await send(sku).outcome).toMatchObject({ kind: 'answered' });
+    expect(opened).toBe(4);
+    goOn.resolve();
+    expect(await slow.outcome).toMatchObject({ kind: 'answered', answer: { status: 200 } });
+  });
+
   it('lose nothing when the answering end stops: what has begun is answered, the rest was not looked at', async () => {
     const stopping = await serve();
     const own = http2.connect(stopping.url);

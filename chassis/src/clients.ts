@@ -81,7 +81,8 @@ function peerAt(url: string): Peer {
   if (!peer) {
     const pings = { pingIntervalMs: PING_INTERVAL_MS, pingTimeoutMs: PING_TIMEOUT_MS, idleConnectionTimeoutMs: IDLE_MS };
     const sessions = new Http2SessionManager(origin, pings, protocol === 'http:' ? { createConnection: connect } : {});
-    peer = { sessions, channel: createChannel(async () => openChannel(sessions)), budget: BUDGET };
+    // What comes often is batched before: it comes at the end of a turn, and would wait for the end of the next.
+    peer = { sessions, channel: createChannel(async () => openChannel(sessions), { gather: queueMicrotask }), budget: BUDGET };
     peers.set(origin, peer);
   }
   return peer;
