@@ -104,13 +104,14 @@ class Line {
   }
 
   giveUp(number: number): void {
-    if (!this.#isOver) this.#write(sizeDelimitedEncode(CallBundleSchema, create(CallBundleSchema, { gone: [number] })));
+    this.#write(sizeDelimitedEncode(CallBundleSchema, create(CallBundleSchema, { gone: [number] })));
   }
 
+  /** No more calls; the stream ends with the answer to the last. */
   end(): void {
     this.#isOver = true;
     clearTimeout(this.#idle);
-    void this.#opening.then((stream) => stream.end(), nobody);
+    if (this.#underWay === 0) void this.#opening.then((stream) => stream.end(), nobody);
   }
 
   #write(bytes: Uint8Array): void {
@@ -139,7 +140,10 @@ class Line {
     this.#places[number] = undefined;
     this.#free.push(number);
     this.#underWay -= 1;
-    if (this.#underWay === 0) this.#stream?.session?.unref();
+    if (this.#underWay === 0) {
+      this.#stream?.session?.unref();
+      if (this.#isOver) this.end();
+    }
     waiting.line = undefined;
     waiting.settle(how);
   }
@@ -153,11 +157,11 @@ class Line {
   #carry(stream: ClientHttp2Stream): ClientHttp2Stream {
     this.#stream = stream;
     const answers = new Cutter(MAX_ANSWERS_BYTES, (message) => this.#read(message));
-    stream.once('response', ({ ':status': status }) => {
-      // Said before a byte was read.
+    stream.once('response', ({ ':status': status = 0 }) => {
       if (status === 200) return;
       this.#onRefused();
-      this.#finish(UNSEEN);
+      // A fault is said by somebody in between: of what the other side has looked at, nobody knows.
+      this.#finish(status < 500 ? UNSEEN : { kind: 'broke', code: constants.NGHTTP2_NO_ERROR, cause: new Error(`HTTP ${status}`) });
       stream.close();
     });
     stream.on('data', (chunk: Buffer) => {

@@ -1,4 +1,5 @@
 import http2 from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { sizeDelimitedEncode } from '@bufbuild/protobuf/wire';
 import { AnswerBundleSchema, type BundledAnswer, CallBundleSchema } from '@millrace/gen/millrace/ops/v1/bundle_pb.js';
@@ -176,6 +177,11 @@ describe('both ends', () => {
     await eventually(() => entered.length === 1, 'it has begun');
     for (const sku of ['A', 'B', 'C']) expect(await send(sku).outcome).toMatchObject({ kind: 'answered' });
     expect(opened).toBe(4);
+    const [before, given] = [gone, send(HANGS)];
+    await eventually(() => entered.at(-1) === HANGS, 'another one has begun');
+    await send('D').outcome;
+    given.giveUp();
+    await eventually(() => gone === before + 1, 'it is given up on a stream that takes no more calls');
     goOn.resolve();
     expect(await slow.outcome).toMatchObject({ kind: 'answered', answer: { status: 200 } });
   });
@@ -204,6 +210,16 @@ describe('both ends', () => {
     channel = createChannel(opens);
     expect(await send('A').outcome).toEqual({ kind: 'unseen', ...(cause !== undefined && { cause }) });
     expect(await send('A').outcome).toMatchObject({ kind: 'unseen' });
+  });
+
+  it('can not know what became of a call when somebody in between says that something failed', async () => {
+    const between = http2.createServer((_, response) => response.writeHead(502).end());
+    await new Promise<void>((resolve) => void between.listen(0, '127.0.0.1', resolve));
+    const own = http2.connect(`http://127.0.0.1:${(between.address() as AddressInfo).port}`);
+    channel = createChannel(async () => own.request(LINE));
+    expect((await send('A').outcome).kind).toBe('broke');
+    own.destroy();
+    between.close();
   });
 
   it('leave more calls than there are places to others', async () => {

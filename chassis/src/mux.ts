@@ -137,7 +137,9 @@ function createHttp2(handler: NodeHandler, limits: MuxLimits, sessions: Set<http
       streams += 1;
       stream.once('close', () => {
         streams -= 1;
-        if (stream.rstCode === http2.constants.NGHTTP2_NO_ERROR || !isTooMany() || session.destroyed) return;
+        // A reset may say that there is no error.
+        const isBrokenOff = stream.aborted || stream.rstCode !== http2.constants.NGHTTP2_NO_ERROR;
+        if (!isBrokenOff || !isTooMany() || session.destroyed) return;
         session.goaway(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
         session.destroy();
       });

@@ -79,12 +79,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   if (!options.fallback) for (const service of services) if (!router.handlers.some((handler) => handler.service === service)) throw new Error(`${service.typeName} is announced, but has no route`);
 
   const http = createHttpRoutes({ ...processRoutes(options, registry, stopping.signal), ...options.http }, HTTP_ROUTE_MS, log);
-  const channels = createChannels((path, asked, headers) => (isUsualCall(headers) ? unary.carryOut(path, asked) : undefined) ?? http.carryOut(path, asked), stopping.signal);
+  // Between our own processes; what takes everything else is the public's door.
+  const channels = options.fallback ? undefined : createChannels((path, asked, headers) => (isUsualCall(headers) ? unary.carryOut(path, asked) : undefined) ?? http.carryOut(path, asked), stopping.signal);
   const handle: NodeHandler = (request, response) => {
     // Without this connect-es throws outside any interceptor, and the process ends.
     if (!hasHost(request)) return writeText(response, 400, 'the Host header (:authority in HTTP/2) is missing or wrong\n');
     const path = request.url?.split('?', 1)[0] ?? '';
-    if (unary.serve(path, request, response) || channels.serve(path, request, response)) return;
+    if (unary.serve(path, request, response) || channels?.serve(path, request, response)) return;
     const rpc = rpcs.get(path);
     if (rpc) return serveRpc(rpc, request, response, limits, log);
     if (http.serve(path, request, response)) return;

@@ -4,6 +4,7 @@ import net from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { Code, ConnectError, createClient } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-node';
+import { CHANNEL_PATH, CHANNEL_TYPE } from '@millrace/chassis/channel';
 import { ProductService } from '@millrace/gen/millrace/product/v1/product_pb.js';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
@@ -196,6 +197,11 @@ async function cancelled(calls: number): Promise<void> {
   await until(async () => (await inFlight()) <= 1, 'they are over');
   session.destroy();
 }
+
+test('the public gets no channel', async () => {
+  const answer = await request(house.url, { ':path': CHANNEL_PATH, 'content-type': CHANNEL_TYPE, ...signedIn() }, Buffer.alloc(0));
+  expect(answer.headers[':status']).toBe(404);
+});
 
 test('connections that say nothing are closed, and keep nobody out', async () => {
   const { hostname, port } = new URL(house.url);
