@@ -172,12 +172,17 @@ class Line {
         stream.close(constants.NGHTTP2_PROTOCOL_ERROR);
       }
     });
-    stream.once('end', () => this.end());
-    stream.on('error', (error) => (this.#cause = error));
-    stream.once('close', () => {
+    const onOver = () => {
       const unseen = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM || stream.id === undefined;
       this.#finish(unseen ? UNSEEN : { kind: 'broke', code: stream.rstCode, cause: this.#cause });
+      this.end();
+    };
+    stream.on('error', (error) => (this.#cause = error));
+    // An end without a last word is none in good order. A reset ends the stream, too.
+    stream.once('end', () => {
+      if (stream.rstCode === constants.NGHTTP2_NO_ERROR) onOver();
     });
+    stream.once('close', onOver);
     return stream;
   }
 
