@@ -7,6 +7,7 @@ import { CHANNEL_PATH, CHANNEL_TYPE, Cutter, IDLE_MS, MAX_BUNDLED, MAX_BUNDLE_BY
 import { cut } from './http-routes.ts';
 import { InFlight } from './in-flight.ts';
 import type { NodeRequest, NodeResponse } from './mux.ts';
+import { headersOf } from './node-request.ts';
 import type { Asked } from './unary.ts';
 
 /** A bundle takes longer only when somebody holds it back. */
@@ -120,7 +121,7 @@ class Served {
       authorization: headers['authorization'],
       timeout: headers['connect-timeout-ms'],
       url: `http://${this.#authority}${path}`,
-      headers: () => new Headers(Object.entries(headers) as [string, string][]),
+      headers: () => headersOf({ headers }),
       body: async () => body,
       answer: (status, contentType, bytes, more) => this.#answer(call, status, ['content-type', contentType, ...(more ? [...more].flat() : [])], bytes),
     };

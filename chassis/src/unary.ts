@@ -153,7 +153,7 @@ export function isUsualCall(headers: IncomingHttpHeaders): boolean {
 }
 
 /** Undefined when the caller broke it off: in HTTP/2 that looks like an end, and half a message may well decode as another one. */
-export async function bodyOf(stream: ServerHttp2Stream, maxBytes: number): Promise<Buffer | undefined> {
+async function bodyOf(stream: ServerHttp2Stream, maxBytes: number): Promise<Buffer | undefined> {
   // An empty message may come with the headers, and its end be over before anybody listens.
   if (stream.endAfterHeaders || stream.readableEnded) return stream.aborted ? undefined : Buffer.alloc(0);
   return new Promise((resolve, reject) => {

@@ -1,11 +1,12 @@
 // Carries one call to a service and its answer back, byte by byte, at the pace of whoever is slower.
 import type { ServerResponse } from 'node:http';
 import { constants, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2';
+import { recordOf } from '@millrace/chassis/channel';
 import { letGo } from '@millrace/chassis/let-go';
 import type { BundledAnswer } from '@millrace/gen/millrace/ops/v1/bundle_pb.js';
 import { type Frames, createFrames } from './frames.ts';
 import { outwardHeaders } from './headers.ts';
-import { type HeaderBag, type Req, type Res, endRequest, isBroken, isGone, send, setHeaders } from './http.ts';
+import { type Req, type Res, endRequest, isBroken, isGone, send, setHeaders } from './http.ts';
 
 export type Exchange = {
   req: Req;
@@ -64,9 +65,7 @@ export function forward({ req, res, upstream, body, cancel, deadlineMs, stopping
 
 /** The same for an answer that is all here. */
 export function passOn(req: Req, res: Res, { status, headers, body }: BundledAnswer): Ending {
-  const outward: HeaderBag = { 'content-length': String(body.length) };
-  for (let i = 0; i < headers.length; i += 2) outward[headers[i] ?? ''] = headers[i + 1];
-  send(req, res, status, outwardHeaders(outward), body);
+  send(req, res, status, outwardHeaders({ 'content-length': String(body.length), ...recordOf(headers) }), body);
   return { kind: 'answered', status, trailers: undefined };
 }
 
