@@ -78,9 +78,7 @@ export function openDatabase(url: string, log: Log, options: { max?: number } = 
 
   const database: Database = {
     pool,
-    async query<Row>(statement: Statement) {
-      return translated(async () => (await pool.query(statement)).rows as Row[]);
-    },
+    query: <Row>(statement: Statement) => translated(async () => (await pool.ask(statement)).rows as Row[]),
     transaction: (work) => translated(() => transact(pool, work, database.wroteEvents)),
     onEvents: (hint) => void eventHints.add(hint),
     wroteEvents: () => eventHints.forEach((hint) => hint()),

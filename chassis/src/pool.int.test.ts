@@ -72,3 +72,16 @@ test('a query that gets no answer in time fails, with all that was asked behind 
   expect((await pool.query('SELECT 1 + $1::int AS sum', [2])).rows).toEqual([{ sum: 3 }]);
   await pool.end();
 });
+
+test('a statement that the server refuses does not cost the connection; the last word of a session does', async () => {
+  await using database = await createEmptyDatabase();
+  const pool = new Pool({ connectionString: database.url, max: 1 });
+  pool.on('error', () => {});
+  const session = async () => (await pool.ask<{ pid: number }>({ text: 'SELECT pg_backend_pid() AS pid' })).rows[0]?.pid;
+  const first = await session();
+  await expect(pool.ask({ text: 'SELECT 1 / 0' })).rejects.toMatchObject({ code: '22012' });
+  expect(await session()).toBe(first);
+  await expect(pool.ask({ text: 'SELECT pg_terminate_backend(pg_backend_pid())' })).rejects.toMatchObject({ code: '57P01' });
+  expect(await session()).not.toBe(first);
+  await pool.end();
+});
