@@ -48,6 +48,7 @@ const SETTINGS = {
   max_connections: '200', // five services, two pools each, and people looking
   shared_buffers: '512MB', // taken only as pages come; the working set of a day's orders stays in it
   max_wal_size: '1GB',
+  default_statistics_target: '10', // no statement of ours hangs on fine statistics, and gathering them from a sample of 30,000 rows a table takes a twentieth of a busy machine
   io_method: 'sync', // pages come from the system's cache: handing them over to processes of their own costs more than reading them
   jit: 'off', // short statements only: compiling costs more than it saves
   max_parallel_workers_per_gather: '0', // parallel plans want /dev/shm, which containers keep small
