@@ -64,6 +64,11 @@ describe('the deadline', () => {
     const waiting = (tries: number) => dueIn(account({ state: 'REQUIRES_ACTION', answered: 1, providerPaymentId: 'pi_1', tries }), false);
     expect([0, 1, 2, 20].map(waiting)).toEqual([5_000, 10_000, 20_000, 300_000]);
   });
+  test('of looking at what nobody has tried to pay is far from the first, but not when a call is in doubt', () => {
+    const unpaid = { paymentMethod: '', state: 'PENDING', attempts: 0, providerPaymentId: 'pi_1', intentOpen: true } as const;
+    expect(dueIn(account(unpaid), true)).toBe(300_000);
+    expect(dueIn(account({ ...unpaid, asking: true }), false)).toBe(5_000);
+  });
 });
 
 describe('an idempotency key', () => {

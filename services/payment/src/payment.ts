@@ -127,13 +127,18 @@ const FIRST_LOOK_MS = 5_000;
 /** A buyer who pays in the browser is found this late when every webhook is lost and nobody reconciles. */
 const MAX_LOOK_MS = 300_000;
 
+/** Of what a buyer who has not tried to pay does next, a webhook tells, and reconciliation when that is lost. Most unpaid orders stay so, and Stripe takes a hundred calls a second. */
+const isUntouched = ({ state, attempts, asking }: Payment): boolean => state === 'PENDING' && attempts === 0 && !asking;
+
 /** When to come back to a payment, in milliseconds from now; null: never, nothing about it is open. */
 export function dueIn(account: Account, progressed: boolean): number | null {
-  const { state, intentOpen, refundPending, tries } = account.payment;
+  const { payment } = account;
+  const { state, intentOpen, refundPending, tries } = payment;
   if (isFinal(state) && !intentOpen && refundPending === 0n) return null;
   const step = nextStep(account).do;
   // An immediate step that has just led nowhere waits, too.
   if (progressed && step !== 'look_up' && step !== 'nothing') return 0;
+  if (step === 'look_up' && isUntouched(payment)) return MAX_LOOK_MS;
   return Math.min(MAX_LOOK_MS, FIRST_LOOK_MS * 2 ** Math.min(tries, 10));
 }
 
