@@ -18,7 +18,7 @@ const MOVING: Record<Service, Record<string, string>> = {
   product: {},
   inventory: { 'holds near their end': `SELECT order_id AS id FROM reservation WHERE state = 'HELD' AND hold_until < ${SOON}` },
   payment: { 'payments under way': "SELECT order_id AS id FROM payment WHERE asking AND next_attempt_time IS NOT NULL AND state NOT IN ('FAILED', 'REQUIRES_ACTION') OR refund_pending > 0" },
-  notification: { 'unsent messages': `SELECT notification_id AS id FROM notification WHERE state = 'pending' AND due_time < ${SOON}` },
+  notification: { 'unsent messages': `SELECT notification_id AS id FROM send_queue WHERE due_time < ${SOON}` },
 };
 const UNSENT = { 'unsent events': 'SELECT event_id AS id FROM outbox WHERE publish_time IS NULL' };
 

@@ -28,7 +28,9 @@ const DEADLINES: Partial<Record<Service, Deadlines>> = {
   },
   notification: {
     table: 'notification', waits: `state = 'pending'`,
-    late: `SELECT 'message ' || notification_id, due_time, kind || ' by ' || channel FROM notification WHERE state = 'pending' AND due_time < now() - $1::float8 * interval '1 ms'`,
+    // One that has no place in the queue would never be sent.
+    late: `SELECT 'message ' || notification_id, coalesce(due_time, create_time), kind || ' by ' || n.channel FROM notification n LEFT JOIN send_queue USING (notification_id)
+      WHERE state = 'pending' AND coalesce(due_time, create_time) < now() - $1::float8 * interval '1 ms'`,
   },
 };
 

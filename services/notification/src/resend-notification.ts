@@ -23,11 +23,14 @@ export async function resendNotification(tx: Tx, notificationId: string, request
   const toAdmins = KINDS[original.kind].to === 'admins';
   // A request id that is older than the memory of requests meets the message it made then.
   const [copy] = await tx.query<NotificationView>(sql`
-    INSERT INTO notification AS n (notification_id, dedupe_key, order_id, kind, channel, recipient, details)
-    SELECT ${idOf(dedupeKey)}, ${dedupeKey}, order_id, kind, channel, CASE WHEN ${toAdmins}::bool THEN recipient ELSE '' END, details
-    FROM notification WHERE notification_id = ${notificationId} ON CONFLICT (notification_id) DO UPDATE SET dedupe_key = n.dedupe_key
-    RETURNING notification_id AS "notificationId", order_id AS "orderId", kind, channel, recipient, subject, state, attempts, provider_message_id AS "providerMessageId",
-      last_error AS "lastError", create_time AS "createTime", send_time AS "sendTime"`);
+    WITH copy AS (
+      INSERT INTO notification AS n (notification_id, dedupe_key, order_id, kind, channel, recipient, details)
+      SELECT ${idOf(dedupeKey)}, ${dedupeKey}, order_id, kind, channel, CASE WHEN ${toAdmins}::bool THEN recipient ELSE '' END, details
+      FROM notification WHERE notification_id = ${notificationId} ON CONFLICT (notification_id) DO UPDATE SET dedupe_key = n.dedupe_key
+      RETURNING *
+    ), queued AS (INSERT INTO send_queue (notification_id, channel) SELECT notification_id, channel FROM copy WHERE state = 'pending' ON CONFLICT DO NOTHING)
+    SELECT notification_id AS "notificationId", order_id AS "orderId", kind, channel, recipient, subject, state, attempts, provider_message_id AS "providerMessageId",
+      last_error AS "lastError", create_time AS "createTime", send_time AS "sendTime" FROM copy`);
   if (!copy) throw new NotificationNotFoundError();
   return copy;
 }

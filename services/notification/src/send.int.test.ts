@@ -66,7 +66,7 @@ test('a sender that died between the provider’s answer and the commit has mail
 test('a sender that died before the call has mailed nothing, and its mail goes out once it is clear that the provider has none', async () => {
   const order = await queue('order_confirmation');
   await store.claimDue('email', 10);
-  await db.query(sql`UPDATE notification SET due_time = now() WHERE order_id = ${order}`);
+  await fallDue(order);
   await settle();
   expect(await standing(order), 'a provider may list a message late').toEqual(['email pending sending']);
   await hurry();
@@ -121,7 +121,8 @@ test('as long as the provider can’t be asked, a message with an unknown outcom
 test('when nobody can say for a day whether a message was sent, it fails instead of going out twice', async () => {
   const order = await queue('order_confirmation');
   await store.claimDue('email', 10);
-  await db.query(sql`UPDATE notification SET due_time = now(), sending_time = now() - interval '25 hours' WHERE order_id = ${order}`);
+  await fallDue(order);
+  await db.query(sql`UPDATE notification SET sending_time = now() - interval '25 hours' WHERE order_id = ${order}`);
   await providers.fail({ provider: 'postmark', operation: 'messages.list', effect: 'error', status: 500 });
   await settle();
   expect(await standing(order)).toEqual(['email failed']);
@@ -260,9 +261,14 @@ async function settle(): Promise<void> {
   for (const loop of [...loops.lookUps, loops.mails, loops.texts]) await loop.drain();
 }
 
+async function fallDue(orderId: string): Promise<void> {
+  await db.query(sql`UPDATE send_queue SET due_time = now() WHERE notification_id IN (SELECT notification_id FROM notification WHERE order_id = ${orderId})`);
+}
+
 /** A minute and a half passes, and whoever pauses longer comes back too. */
 async function hurry(): Promise<void> {
-  await db.query(sql`UPDATE notification SET due_time = now(), sending_time = sending_time - interval '90 seconds', resend_time = resend_time - interval '90 seconds' WHERE state = 'pending'`);
+  await db.query(sql`UPDATE send_queue SET due_time = now()`);
+  await db.query(sql`UPDATE notification SET sending_time = sending_time - interval '90 seconds', resend_time = resend_time - interval '90 seconds' WHERE state = 'pending'`);
 }
 
 async function unsettled(): Promise<number> {

@@ -1,5 +1,5 @@
 // What happened to messages, into rows: decide, save, tell. Senders, look-ups and webhooks all come through here.
-import { type Database, type Queryable, rowset, sql, type Tx } from '@millrace/chassis/db';
+import { type Database, type Queryable, rowset, sql, type Statement, type Tx } from '@millrace/chassis/db';
 import { type OutgoingEvent, outboxInsert } from '@millrace/chassis/outbox';
 import { type Channel, decide, type Fact, type Kind, type Standing, type Step } from './notification.ts';
 import { eventOf } from './wire.ts';
@@ -10,7 +10,8 @@ export type Report = { notificationId: string; fact: Fact; subject?: string; see
 /** A message as it stood when it was read. `stamp`: Postgres's own mark of that version of the row (xmin). */
 export type Seen = Standing & { notification_id: string; order_id: string; kind: Kind; channel: Channel; provider_message_id: string; last_error: string; subject: string; stamp: string };
 
-type Change = { row: Seen; pauseMs: number; lagMs: number | null; said: OutgoingEvent[] };
+/** `queued`: it was pending before. */
+type Change = { row: Seen; queued: boolean; pauseMs: number; lagMs: number | null; said: OutgoingEvent[] };
 
 const SEEN = sql`notification_id, order_id, kind, channel, state, version, attempts, sending, provider_message_id, last_error, subject, xmin::text AS stamp`;
 
@@ -62,7 +63,7 @@ function decideAll(seen: ReadonlyMap<string, Seen>, reports: Report[]): Change[]
       provider_message_id: row.provider_message_id || ('providerMessageId' in fact ? fact.providerMessageId : ''),
     };
     const about = { notificationId, orderId: order_id, kind, channel, providerMessageId: next.provider_message_id, error, bounceType: fact.type === 'bounced' ? fact.bounceType : '' };
-    changes.set(notificationId, { row: next, pauseMs, lagMs, said: [...(before?.said ?? []), ...said.map((item) => eventOf(item, about))] });
+    changes.set(notificationId, { row: next, queued: before?.queued ?? row.state === 'pending', pauseMs, lagMs, said: [...(before?.said ?? []), ...said.map((item) => eventOf(item, about))] });
   }
   return [...changes.values()];
 }
@@ -88,18 +89,28 @@ const CHANGES = rowset<Change>('c', {
   stamp: ['text', ({ row }) => row.stamp],
 });
 
+/** What has come to an end leaves the queue, what has not gets its new time there. By send_queue_pkey. */
+function requeued(changes: Change[]): Statement {
+  const queued = changes.filter(({ queued }) => queued);
+  const done = sql`, done AS (DELETE FROM send_queue WHERE notification_id = ANY(ARRAY(SELECT notification_id FROM saved WHERE state <> 'pending')))`;
+  const postponed = sql`, postponed AS (
+      UPDATE send_queue q SET doubtful = s.sending, due_time = now() + s.pause_ms * interval '1 ms'
+      FROM saved s WHERE q.notification_id = s.notification_id AND q.notification_id = ANY(ARRAY(SELECT notification_id FROM saved WHERE state = 'pending')))`;
+  return sql`${queued.some(({ row }) => row.state !== 'pending') ? done : sql``}${queued.some(({ row }) => row.state === 'pending') ? postponed : sql``}`;
+}
+
 /** Answers the ids that were saved; `asSeen` leaves those alone that have another stamp by now. By notification_pkey, in the order of the ids. */
 async function save(db: Queryable, changes: Change[], asSeen: boolean): Promise<Set<string>> {
   if (changes.length === 0) return new Set();
   const saved = await db.query<{ notification_id: string }>(sql`
     WITH saved AS (
       UPDATE notification n SET state = c.state, version = c.version, attempts = c.attempts, sending = c.sending, provider_message_id = c.provider_message_id, last_error = c.last_error,
-        subject = c.subject, due_time = now() + c.pause_ms * interval '1 ms',
-        resend_time = coalesce(now() + c.lag_ms * interval '1 ms', n.resend_time), send_time = CASE WHEN c.state IN ('sent', 'delivered', 'bounced') THEN coalesce(n.send_time, now()) END
+        subject = c.subject, resend_time = coalesce(now() + c.lag_ms * interval '1 ms', n.resend_time), send_time = CASE WHEN c.state IN ('sent', 'delivered', 'bounced') THEN coalesce(n.send_time, now()) END
       FROM (SELECT * FROM ${CHANGES(changes)} ORDER BY notification_id) AS c
       WHERE n.notification_id = c.notification_id AND (NOT ${asSeen} OR n.xmin::text = c.stamp)
-      RETURNING n.notification_id
+      RETURNING n.notification_id, c.state, c.sending, c.pause_ms
     ), said AS (${outboxInsert(changes.flatMap(({ said }) => said), sql`SELECT notification_id FROM saved`)})
+    ${requeued(changes)}
     SELECT notification_id FROM saved`);
   return new Set(saved.map((row) => row.notification_id));
 }

@@ -9,7 +9,7 @@ import type { OrderView } from './templates/render.ts';
 /** Longer than rendering, a provider call and the report of its outcome take together; then a look-up says what happened. */
 const LEASE_MS = 30_000;
 
-/** What a claim reads of a message: what is to be said, and how it stands. By notification_due and notification_pkey. */
+/** What a claim reads of a message: what is to be said, and how it stands. By notification_pkey. */
 const MESSAGE = sql`n.notification_id, n.order_id, n.kind, n.channel, n.recipient, n.details, n.sending_time, (extract(epoch FROM now() - n.create_time) * 1000)::float8 AS age_ms,
   n.state, n.version, n.attempts, n.sending, n.provider_message_id, n.last_error, n.subject, n.xmin::text AS stamp`;
 /** To whom: by contact_pkey and preferences_pkey, one by one, because a join could be planned as a reading of all contacts. */
@@ -47,20 +47,24 @@ export function createStore(db: Database) {
       const rows = [...new Map(keyed.map((message) => [message.id, message])).values()];
       if (rows.length === 0) return [];
       // notification_pkey, because the id is made of the key, and contact_pkey. A buyer who is known to have no phone gets no row for a text message.
+      // The recipient, where it is known already: filled in later it changes the message's place in an index.
       return channels(tx, sql`
-        INSERT INTO notification (notification_id, dedupe_key, order_id, kind, channel, recipient, details)
-        SELECT * FROM ${MESSAGES(rows)}
-        WHERE m.channel <> 'sms' OR (SELECT c.phone FROM contact c WHERE c.order_id = m.order_id) IS DISTINCT FROM ''
-        ORDER BY m.notification_id
-        ON CONFLICT (notification_id) DO NOTHING RETURNING channel`);
+        WITH queued AS (
+          INSERT INTO notification (notification_id, dedupe_key, order_id, kind, channel, recipient, details)
+          SELECT m.notification_id, m.dedupe_key, m.order_id, m.kind, m.channel, CASE WHEN m.recipient <> '' THEN m.recipient ELSE coalesce(c.address, '') END, m.details
+          FROM ${MESSAGES(rows)} LEFT JOIN LATERAL (SELECT CASE m.channel WHEN 'email' THEN email ELSE phone END AS address FROM contact WHERE order_id = m.order_id OFFSET 0) c ON true
+          WHERE m.channel <> 'sms' OR c.address IS DISTINCT FROM ''
+          ORDER BY m.notification_id
+          ON CONFLICT (notification_id) DO NOTHING RETURNING notification_id, channel)
+        INSERT INTO send_queue (notification_id, channel) SELECT notification_id, channel FROM queued RETURNING channel`);
     },
 
     /** Learns whom to tell about orders, and hurries on what waited for it, whose channels it answers; what a crossing transaction queues meanwhile looks again by itself. */
     async meet(tx: Tx, contacts: Contact[]): Promise<Channel[]> {
       const rows = [...new Map(contacts.map((contact) => [contact.orderId, contact])).values()];
       if (rows.length === 0) return [];
-      const ids = rows.map((c) => c.orderId);
-      // contact_pkey; the lines come with orders.placed, which need not come first. Then notification_order_id_idx; rows that are being claimed are left to their claimer.
+      // contact_pkey; the lines come with orders.placed, which need not come first. Then notification_order_id_idx, not that of
+      // the recipients, which `length` keeps plans from; rows that are being claimed are left to their claimer.
       return channels(tx, sql`
         WITH met AS (
           INSERT INTO contact AS c (order_id, customer_id, name, email, phone, lines, total, currency)
@@ -68,24 +72,23 @@ export function createStore(db: Database) {
           ON CONFLICT (order_id) DO UPDATE SET lines = excluded.lines, total = excluded.total, currency = excluded.currency WHERE c.lines IS NULL AND excluded.lines IS NOT NULL
           RETURNING order_id, phone),
         waiting AS (
-          SELECT n.notification_id, n.channel = 'sms' AND met.phone = '' AS pointless FROM notification n JOIN met USING (order_id)
-          WHERE n.order_id = ANY(${ids}::text[]) AND n.state = 'pending' AND NOT n.sending AND n.recipient = '' ORDER BY n.notification_id FOR UPDATE OF n SKIP LOCKED),
-        dropped AS (DELETE FROM notification WHERE notification_id = ANY(ARRAY(SELECT notification_id FROM waiting WHERE pointless)))
-        UPDATE notification SET due_time = now() WHERE notification_id = ANY(ARRAY(SELECT notification_id FROM waiting WHERE NOT pointless)) AND due_time > now() RETURNING channel`);
+          SELECT notification_id, channel = 'sms' AND (SELECT phone FROM met WHERE met.order_id = n.order_id) = '' AS pointless FROM notification n
+          WHERE order_id = ANY(ARRAY(SELECT order_id FROM met)) AND state = 'pending' AND NOT sending AND length(recipient) = 0 FOR UPDATE SKIP LOCKED),
+        dropped AS (DELETE FROM notification WHERE notification_id = ANY(ARRAY(SELECT notification_id FROM waiting WHERE pointless))),
+        unqueued AS (DELETE FROM send_queue WHERE notification_id = ANY(ARRAY(SELECT notification_id FROM waiting WHERE pointless)))
+        UPDATE send_queue SET due_time = now() WHERE notification_id = ANY(ARRAY(SELECT notification_id FROM waiting WHERE NOT pointless)) AND due_time > now() RETURNING channel`);
     },
 
     /** Takes messages that are due and marks them as being sent, before anybody calls the provider. */
     async claimDue(channel: Channel, limit: number): Promise<Due[]> {
       const claimedAt = performance.now();
       const rows = await db.query<DueRow>(sql`
-        WITH due AS (
-          SELECT notification_id FROM notification WHERE state = 'pending' AND channel = ${channel} AND NOT sending AND due_time <= now()
-          ORDER BY due_time LIMIT ${limit} FOR UPDATE SKIP LOCKED),
+        ${leased(channel, false, limit)},
         claimed AS (
-          UPDATE notification n SET sending = true, sending_time = now(), attempts = n.attempts + 1, due_time = now() + ${LEASE_MS} * interval '1 ms', resend_time = now() + ${LAG_AFTER_CLAIM_MS} * interval '1 ms',
+          UPDATE notification n SET sending = true, sending_time = now(), attempts = n.attempts + 1, resend_time = now() + ${LAG_AFTER_CLAIM_MS} * interval '1 ms',
             recipient = CASE WHEN n.recipient <> '' THEN n.recipient
               ELSE coalesce((SELECT CASE n.channel WHEN 'email' THEN c.email ELSE c.phone END FROM contact c WHERE c.order_id = n.order_id), '') END
-          WHERE n.notification_id = ANY(ARRAY(SELECT notification_id FROM due))
+          WHERE n.notification_id = ANY(ARRAY(SELECT notification_id FROM held))
           RETURNING ${MESSAGE}, 0::float8 AS doubt_ms, 0::float8 AS lag_ms)
         ${WITH_CUSTOMER}`);
       return rows.map((row) => dueOf(row, claimedAt));
@@ -95,12 +98,10 @@ export function createStore(db: Database) {
     async claimDoubtful(channel: Channel, limit: number): Promise<Due[]> {
       const claimedAt = performance.now();
       const rows = await db.query<DueRow>(sql`
-        WITH due AS (
-          SELECT notification_id FROM notification WHERE state = 'pending' AND channel = ${channel} AND sending AND due_time <= now()
-          ORDER BY due_time LIMIT ${limit} FOR UPDATE SKIP LOCKED),
+        ${leased(channel, true, limit)},
         claimed AS (
-          UPDATE notification n SET due_time = now() + ${LEASE_MS} * interval '1 ms' WHERE n.notification_id = ANY(ARRAY(SELECT notification_id FROM due))
-          RETURNING ${MESSAGE}, (extract(epoch FROM now() - n.sending_time) * 1000)::float8 AS doubt_ms, (extract(epoch FROM n.resend_time - now()) * 1000)::float8 AS lag_ms)
+          SELECT ${MESSAGE}, (extract(epoch FROM now() - n.sending_time) * 1000)::float8 AS doubt_ms, (extract(epoch FROM n.resend_time - now()) * 1000)::float8 AS lag_ms
+          FROM notification n WHERE n.notification_id = ANY(ARRAY(SELECT notification_id FROM held)))
         ${WITH_CUSTOMER}`);
       return rows.map((row) => dueOf(row, claimedAt));
     },
@@ -108,6 +109,18 @@ export function createStore(db: Database) {
     /** Settles what happened to messages, and says it, whoever reports. */
     report: (reports: Report[]): Promise<void> => settle(db, reports),
   };
+}
+
+/**
+ * The longest due of a queue (send_queue_channel_doubtful_due_time_idx), as `held`, with a lease on them. Whose message somebody is changing right
+ * now (notification_pkey) is his: waiting for him, who may be waiting for the place in the queue, would be a deadlock.
+ */
+function leased(channel: Channel, doubtful: boolean, limit: number): Statement {
+  return sql`
+    WITH due AS (
+      SELECT notification_id FROM send_queue WHERE channel = ${channel} AND doubtful = ${doubtful} AND due_time <= now() ORDER BY due_time LIMIT ${limit} FOR UPDATE SKIP LOCKED),
+    held AS (SELECT notification_id FROM notification WHERE notification_id = ANY(ARRAY(SELECT notification_id FROM due)) FOR UPDATE SKIP LOCKED),
+    leased AS (UPDATE send_queue SET doubtful = true, due_time = now() + ${LEASE_MS} * interval '1 ms' WHERE notification_id = ANY(ARRAY(SELECT notification_id FROM held)))`;
 }
 
 async function channels(tx: Tx, change: Statement): Promise<Channel[]> {

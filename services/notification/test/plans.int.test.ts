@@ -27,6 +27,7 @@ beforeAll(async () => {
     SELECT 'ntf_' || n, 'key_' || n, 'ord_' || n, 'order_confirmation', 'email', '', '{}', CASE WHEN n > ${2 * BATCH}::int THEN 'sent' ELSE 'pending' END,
       n <= ${BATCH}::int, now(), now(), CASE WHEN n > ${2 * BATCH}::int THEN now() END
     FROM generate_series(1, ${ROWS}::int) n`);
+  await db.query(sql`INSERT INTO send_queue (notification_id, channel, doubtful) SELECT notification_id, channel, sending FROM notification WHERE state = 'pending'`);
 });
 afterAll(async () => {
   await db.close();
