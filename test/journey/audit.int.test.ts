@@ -158,7 +158,7 @@ describe('sabotage', () => {
     ['an order past its time', 'order', [`UPDATE orders SET state = 'CONFIRMED', payment_state = 'REFUND_PENDING', due_time = now() - interval '2 hours' WHERE order_id = '{paid}'`],
       [`UPDATE orders SET payment_state = 'PAID', due_time = now() + interval '72 hours' WHERE order_id = '{paid}'`], ['I7']],
     ['a message without its mail', 'notification',
-      [`INSERT INTO notification (notification_id, dedupe_key, order_id, kind, channel, recipient, details, state, send_time) VALUES ('ntf_x', 'x', '{paid}', 'refund', 'email', 'a@example.com', '{}', 'sent', now())`],
+      [`INSERT INTO notification (notification_id, idempotency_key, order_id, kind, channel, recipient, details, state, send_time) VALUES ('ntf_x', 'x', '{paid}', 'refund', 'email', 'a@example.com', '{}', 'sent', now())`],
       [`DELETE FROM notification WHERE notification_id = 'ntf_x'`], ['I9']],
     ['a forgotten event', 'notification', ['CREATE TABLE kept AS SELECT * FROM inbox LIMIT 1', 'DELETE FROM inbox WHERE event_id IN (SELECT event_id FROM kept)'],
       ['INSERT INTO inbox SELECT * FROM kept', 'DROP TABLE kept'], ['I11']],

@@ -33,8 +33,8 @@ export function createNotification(stage: Stage, orderOf: (orderId: string) => O
     if (kind === undefined) return;
     const about = `${orderId}:operator_alert:${event.type === 'shortfall' ? 'shortfall' : 'dispute'}`;
     for (const message of rules.messagesFor({ kind, orderId, about, details: {} }, ADMINS)) {
-      if (rows.has(message.dedupeKey)) continue;
-      rows.set(message.dedupeKey, { message, standing: { state: 'pending', version: 1, attempts: 0, sending: false }, due: stage.now, resend: 0, created: stage.now, sendingTime: 0, gaveUp: false });
+      if (rows.has(message.idempotencyKey)) continue;
+      rows.set(message.idempotencyKey, { message, standing: { state: 'pending', version: 1, attempts: 0, sending: false }, due: stage.now, resend: 0, created: stage.now, sendingTime: 0, gaveUp: false });
     }
   }
 

@@ -13,7 +13,7 @@ const FLAG = { own: 1, sent: 2, doubtful: 4, young: 8, recent: 16, sms: 32, admi
 
 // Of each message 8 bytes of its key's hash and 8 of flags.
 const MESSAGES = (piece: string): string => `
-  SELECT string_agg(int8send(${KEY_HASH}) || int8send((NOT starts_with(dedupe_key, 'resend:'))::int::bigint * ${FLAG.own} + (state IN ('sent', 'delivered', 'bounced'))::int * ${FLAG.sent}
+  SELECT string_agg(int8send(${KEY_HASH}) || int8send((NOT starts_with(idempotency_key, 'resend:'))::int::bigint * ${FLAG.own} + (state IN ('sent', 'delivered', 'bounced'))::int * ${FLAG.sent}
       + (sending OR (state = 'failed' AND attempts > 0))::int * ${FLAG.doubtful} + coalesce(${young('greatest(create_time, sending_time, send_time)')}, false)::int * ${FLAG.young}
       + (create_time >= $2::timestamptz)::int * ${FLAG.recent} + (channel = 'sms')::int * ${FLAG.sms} + (kind IN (${ADMIN_KINDS.map((kind) => `'${kind}'`).join(', ')}))::int * ${FLAG.admins}), ''::bytea)
   FROM notification WHERE ${piece}`;

@@ -27,13 +27,13 @@ describe('what is said', () => {
   });
 
   it('goes to the buyer once per order, kind and channel', () => {
-    expect(messagesFor({ kind: 'payment_confirmation', orderId: 'ord_1', details: {} }, ADMINS).map((m) => m.dedupeKey)).toEqual(['ord_1:payment_confirmation:email', 'ord_1:payment_confirmation:sms']);
+    expect(messagesFor({ kind: 'payment_confirmation', orderId: 'ord_1', details: {} }, ADMINS).map((m) => m.idempotencyKey)).toEqual(['ord_1:payment_confirmation:email', 'ord_1:payment_confirmation:sms']);
     expect(messagesFor({ kind: 'order_confirmation', orderId: 'ord_1', details: {} }, ADMINS).map((m) => m.channel)).toEqual(['email']);
   });
 
   it('goes to each admin once per alert', () => {
     const low = messagesFor({ kind: 'low_stock', orderId: '', about: 'low_stock:MUG:7', details: {} }, ADMINS);
-    expect(low.map((m) => [m.dedupeKey, m.recipient])).toEqual([
+    expect(low.map((m) => [m.idempotencyKey, m.recipient])).toEqual([
       ['low_stock:MUG:7:a@shop.example', 'a@shop.example'],
       ['low_stock:MUG:7:b@shop.example', 'b@shop.example'],
     ]);
@@ -156,7 +156,7 @@ describe('texts of others', () => {
 });
 
 function keys(all: News[]): string[] {
-  return [...new Set(all.flatMap((item) => messagesFor(item, ADMINS)).map((message) => message.dedupeKey))].sort();
+  return [...new Set(all.flatMap((item) => messagesFor(item, ADMINS)).map((message) => message.idempotencyKey))].sort();
 }
 
 function play(start: Standing, facts: Fact[]) {

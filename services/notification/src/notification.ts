@@ -46,8 +46,8 @@ const FAILED_LOOK_UP_PAUSE_MAX_MS = 10 * 60_000;
 /** The messages that a piece of news is to become: one per channel for the buyer, one per address for the admins. */
 export function messagesFor(news: News, admins: readonly string[]): Message[] {
   const { to, channels } = KINDS[news.kind];
-  const message = (channel: Channel, recipient: string, dedupeKey: string): Message => ({
-    dedupeKey,
+  const message = (channel: Channel, recipient: string, idempotencyKey: string): Message => ({
+    idempotencyKey,
     orderId: news.orderId,
     kind: news.kind,
     channel,
@@ -148,7 +148,7 @@ export type Details = Partial<
 >;
 /** `about` keys what goes to admins; the buyer gets one message per order, kind and channel. */
 export type News = { kind: Kind; orderId: string; about?: string; details: Details };
-export type Message = { dedupeKey: string; orderId: string; kind: Kind; channel: Channel; recipient: string; details: Details };
+export type Message = { idempotencyKey: string; orderId: string; kind: Kind; channel: Channel; recipient: string; details: Details };
 
 /** `sending`: a call may be under way, or nobody knows how it ended. */
 export type Standing = { state: State; version: number; attempts: number; sending: boolean };

@@ -19,14 +19,14 @@ export async function resendNotification(tx: Tx, notificationId: string, request
   const [original] = await tx.query<{ kind: Kind; state: State }>(sql`SELECT kind, state FROM notification WHERE notification_id = ${notificationId}`);
   if (!original) throw new NotificationNotFoundError();
   if (original.state === 'pending') throw new StillToBeSentError(original.state);
-  const dedupeKey = `resend:${notificationId}:${request.subject}:${request.requestId}`;
+  const idempotencyKey = `resend:${notificationId}:${request.subject}:${request.requestId}`;
   const toAdmins = KINDS[original.kind].to === 'admins';
   // A request id that is older than the memory of requests meets the message it made then.
   const [copy] = await tx.query<NotificationView>(sql`
     WITH copy AS (
-      INSERT INTO notification AS n (notification_id, dedupe_key, order_id, kind, channel, recipient, details)
-      SELECT ${idOf(dedupeKey)}, ${dedupeKey}, order_id, kind, channel, CASE WHEN ${toAdmins}::bool THEN recipient ELSE '' END, details
-      FROM notification WHERE notification_id = ${notificationId} ON CONFLICT (notification_id) DO UPDATE SET dedupe_key = n.dedupe_key
+      INSERT INTO notification AS n (notification_id, idempotency_key, order_id, kind, channel, recipient, details)
+      SELECT ${idOf(idempotencyKey)}, ${idempotencyKey}, order_id, kind, channel, CASE WHEN ${toAdmins}::bool THEN recipient ELSE '' END, details
+      FROM notification WHERE notification_id = ${notificationId} ON CONFLICT (notification_id) DO UPDATE SET idempotency_key = n.idempotency_key
       RETURNING *
     ), queued AS (INSERT INTO send_queue (notification_id, channel) SELECT notification_id, channel FROM copy WHERE state = 'pending' ON CONFLICT DO NOTHING)
     SELECT notification_id AS "notificationId", order_id AS "orderId", kind, channel, recipient, subject, state, attempts, provider_message_id AS "providerMessageId",

@@ -20,7 +20,7 @@ const WITH_CUSTOMER = sql`
 
 const MESSAGES = rowset<Message & { id: string }>('m', {
   notification_id: ['text', ({ id }) => id],
-  dedupe_key: ['text', ({ dedupeKey }) => dedupeKey],
+  idempotency_key: ['text', ({ idempotencyKey }) => idempotencyKey],
   order_id: ['text', ({ orderId }) => orderId],
   kind: ['text', ({ kind }) => kind],
   channel: ['text', ({ channel }) => channel],
@@ -43,15 +43,15 @@ export function createStore(db: Database) {
   return {
     /** Queues what is not queued yet; answers the channels that have more to send. In the order of the ids, so that overlapping batches of two instances can't deadlock. */
     async queue(tx: Tx, messages: Message[]): Promise<Channel[]> {
-      const keyed = messages.map((message) => ({ ...message, id: idOf(message.dedupeKey) }));
+      const keyed = messages.map((message) => ({ ...message, id: idOf(message.idempotencyKey) }));
       const rows = [...new Map(keyed.map((message) => [message.id, message])).values()];
       if (rows.length === 0) return [];
       // notification_pkey, because the id is made of the key, and contact_pkey. A buyer who is known to have no phone gets no row for a text message.
       // The recipient, where it is known already: filled in later it changes the message's place in an index.
       return channels(tx, sql`
         WITH queued AS (
-          INSERT INTO notification (notification_id, dedupe_key, order_id, kind, channel, recipient, details)
-          SELECT m.notification_id, m.dedupe_key, m.order_id, m.kind, m.channel, CASE WHEN m.recipient <> '' THEN m.recipient ELSE coalesce(c.address, '') END, m.details
+          INSERT INTO notification (notification_id, idempotency_key, order_id, kind, channel, recipient, details)
+          SELECT m.notification_id, m.idempotency_key, m.order_id, m.kind, m.channel, CASE WHEN m.recipient <> '' THEN m.recipient ELSE coalesce(c.address, '') END, m.details
           FROM ${MESSAGES(rows)} LEFT JOIN LATERAL (SELECT CASE m.channel WHEN 'email' THEN email ELSE phone END AS address FROM contact WHERE order_id = m.order_id OFFSET 0) c ON true
           WHERE m.channel <> 'sms' OR c.address IS DISTINCT FROM ''
           ORDER BY m.notification_id
@@ -128,8 +128,8 @@ async function channels(tx: Tx, change: Statement): Promise<Channel[]> {
 }
 
 /** The same key makes the same id, also in a database that was restored and hears everything again: look-ups still find what was sent. */
-export function idOf(dedupeKey: string): string {
-  return `ntf_${hash('sha256', dedupeKey).slice(0, 32)}`;
+export function idOf(idempotencyKey: string): string {
+  return `ntf_${hash('sha256', idempotencyKey).slice(0, 32)}`;
 }
 
 function dueOf(row: DueRow, claimedAt: number): Due {

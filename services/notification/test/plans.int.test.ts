@@ -23,7 +23,7 @@ beforeAll(async () => {
   await db.query(sql`INSERT INTO preferences (customer_id, email_enabled, sms_enabled, locale) SELECT 'c' || n, true, true, 'en' FROM generate_series(1, ${ROWS}::int) n`);
   // Sent, but for a batch that waits and a batch that is on its way.
   await db.query(sql`
-    INSERT INTO notification (notification_id, dedupe_key, order_id, kind, channel, recipient, details, state, sending, sending_time, resend_time, send_time)
+    INSERT INTO notification (notification_id, idempotency_key, order_id, kind, channel, recipient, details, state, sending, sending_time, resend_time, send_time)
     SELECT 'ntf_' || n, 'key_' || n, 'ord_' || n, 'order_confirmation', 'email', '', '{}', CASE WHEN n > ${2 * BATCH}::int THEN 'sent' ELSE 'pending' END,
       n <= ${BATCH}::int, now(), now(), CASE WHEN n > ${2 * BATCH}::int THEN now() END
     FROM generate_series(1, ${ROWS}::int) n`);

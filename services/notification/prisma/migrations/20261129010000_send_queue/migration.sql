@@ -14,3 +14,7 @@ DROP INDEX "notification_due";
 ALTER TABLE "notification" DROP COLUMN "due_time";
 -- Room on each page for what becomes of its messages: claimed, sent, delivered.
 ALTER TABLE "notification" SET (fillfactor = 60);
+
+-- By another name, so that an instance of the version before, which would leave messages where nobody looks for them any more, is refused;
+-- the event that it could not handle comes to an instance of this one.
+ALTER TABLE "notification" RENAME COLUMN "dedupe_key" TO "idempotency_key";
