@@ -8,8 +8,8 @@ type Heap = { young: number; old: number };
  * machine's memory, are let grow to four times what lives in them before they are swept. Under load no service is larger than a quarter of this in all.
  */
 const HEAP: Heap = { young: 8, old: 512 };
-/** Larger young generations for those with the most calls under way; the sandbox keeps its whole ledger in memory. */
-const HEAPS: Record<string, Partial<Heap>> = { edge: { young: 16 }, order: { young: 16 }, together: { young: 32, old: 1_024 }, sandbox: { old: 4_096 } };
+/** A larger young generation where most is made for each call; the sandbox keeps its whole ledger in memory. */
+const HEAPS: Record<string, Partial<Heap>> = { order: { young: 16 }, together: { young: 32, old: 1_024 }, sandbox: { old: 4_096 } };
 
 /** One for all threads: those of the pool allocate little, and what each keeps for itself is some MB a process. */
 export const MALLOC_ARENAS = '1';
