@@ -83,7 +83,7 @@ export function createStore(db: Database) {
     async claimDue(channel: Channel, limit: number): Promise<Due[]> {
       const claimedAt = performance.now();
       const rows = await db.query<DueRow>(sql`
-        ${leased(channel, false, limit)},
+        ${leased(channel, false, limit, sql`n.notification_id`)},
         claimed AS (
           UPDATE notification n SET sending = true, sending_time = now(), attempts = n.attempts + 1, resend_time = now() + ${LAG_AFTER_CLAIM_MS} * interval '1 ms',
             recipient = CASE WHEN n.recipient <> '' THEN n.recipient
@@ -98,10 +98,8 @@ export function createStore(db: Database) {
     async claimDoubtful(channel: Channel, limit: number): Promise<Due[]> {
       const claimedAt = performance.now();
       const rows = await db.query<DueRow>(sql`
-        ${leased(channel, true, limit)},
-        claimed AS (
-          SELECT ${MESSAGE}, (extract(epoch FROM now() - n.sending_time) * 1000)::float8 AS doubt_ms, (extract(epoch FROM n.resend_time - now()) * 1000)::float8 AS lag_ms
-          FROM notification n WHERE n.notification_id = ANY(ARRAY(SELECT notification_id FROM held)))
+        ${leased(channel, true, limit, sql`${MESSAGE}, (extract(epoch FROM now() - n.sending_time) * 1000)::float8 AS doubt_ms, (extract(epoch FROM n.resend_time - now()) * 1000)::float8 AS lag_ms`)},
+        claimed AS (SELECT * FROM held)
         ${WITH_CUSTOMER}`);
       return rows.map((row) => dueOf(row, claimedAt));
     },
@@ -112,14 +110,14 @@ export function createStore(db: Database) {
 }
 
 /**
- * The longest due of a queue (send_queue_channel_doubtful_due_time_idx), as `held`, with a lease on them. Whose message somebody is changing right
- * now (notification_pkey) is his: waiting for him, who may be waiting for the place in the queue, would be a deadlock.
+ * The longest due of a queue (send_queue_channel_doubtful_due_time_idx), with a lease on them, and `columns` of their messages (notification_pkey)
+ * as `held`. Whose message somebody is changing right now is left to him: he may be waiting for its place in the queue.
  */
-function leased(channel: Channel, doubtful: boolean, limit: number): Statement {
+function leased(channel: Channel, doubtful: boolean, limit: number, columns: Statement): Statement {
   return sql`
     WITH due AS (
       SELECT notification_id FROM send_queue WHERE channel = ${channel} AND doubtful = ${doubtful} AND due_time <= now() ORDER BY due_time LIMIT ${limit} FOR UPDATE SKIP LOCKED),
-    held AS (SELECT notification_id FROM notification WHERE notification_id = ANY(ARRAY(SELECT notification_id FROM due)) FOR UPDATE SKIP LOCKED),
+    held AS (SELECT ${columns} FROM notification n WHERE n.notification_id = ANY(ARRAY(SELECT notification_id FROM due)) FOR UPDATE SKIP LOCKED),
     leased AS (UPDATE send_queue SET doubtful = true, due_time = now() + ${LEASE_MS} * interval '1 ms' WHERE notification_id = ANY(ARRAY(SELECT notification_id FROM held)))`;
 }
 
