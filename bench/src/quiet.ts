@@ -15,6 +15,6 @@ export async function quiet(broker: Broker, { runtime: { postgres } }: System): 
   const open = async (url: string, statement: string) => (await rows(url, `${statement} LIMIT 1`)).length > 0;
   // A payment that was cancelled in time never has an intent.
   await until(async () => !(await open(postgres.payment, "SELECT FROM payment WHERE provider_payment_id = '' AND state <> 'CANCELLED'")), SETTLED_MS);
-  await until(async () => !(await open(postgres.notification, "SELECT FROM notification WHERE state = 'pending'")), SETTLED_MS);
+  await until(async () => !(await open(postgres.notification, 'SELECT FROM send_queue')), SETTLED_MS);
   await settled(broker, CONSUMERS);
 }

@@ -12,6 +12,8 @@ const LEASE_MS = 30_000;
 /** What a claim reads of a message: what is to be said, and how it stands. By notification_pkey. */
 const MESSAGE = sql`n.notification_id, n.order_id, n.kind, n.channel, n.recipient, n.details, n.sending_time, (extract(epoch FROM now() - n.create_time) * 1000)::float8 AS age_ms,
   n.state, n.version, n.attempts, n.sending, n.provider_message_id, n.last_error, n.subject, n.xmin::text AS stamp`;
+/** A buyer's address on a message's channel, in a query of the contact. */
+const ADDRESS = sql`CASE channel WHEN 'email' THEN email ELSE phone END`;
 /** To whom: by contact_pkey and preferences_pkey, one by one, because a join could be planned as a reading of all contacts. */
 const WITH_CUSTOMER = sql`
   SELECT n.*, c.order_id IS NOT NULL AS known, c.name, c.lines, c.total, c.currency, p.email_enabled, p.sms_enabled, p.locale
@@ -52,7 +54,7 @@ export function createStore(db: Database) {
         WITH queued AS (
           INSERT INTO notification (notification_id, idempotency_key, order_id, kind, channel, recipient, details)
           SELECT m.notification_id, m.idempotency_key, m.order_id, m.kind, m.channel, CASE WHEN m.recipient <> '' THEN m.recipient ELSE coalesce(c.address, '') END, m.details
-          FROM ${MESSAGES(rows)} LEFT JOIN LATERAL (SELECT CASE m.channel WHEN 'email' THEN email ELSE phone END AS address FROM contact WHERE order_id = m.order_id OFFSET 0) c ON true
+          FROM ${MESSAGES(rows)} LEFT JOIN LATERAL (SELECT ${ADDRESS} AS address FROM contact WHERE order_id = m.order_id OFFSET 0) c ON true
           WHERE m.channel <> 'sms' OR c.address IS DISTINCT FROM ''
           ORDER BY m.notification_id
           ON CONFLICT (notification_id) DO NOTHING RETURNING notification_id, channel)
@@ -86,8 +88,7 @@ export function createStore(db: Database) {
         ${leased(channel, false, limit, sql`n.notification_id`)},
         claimed AS (
           UPDATE notification n SET sending = true, sending_time = now(), attempts = n.attempts + 1, resend_time = now() + ${LAG_AFTER_CLAIM_MS} * interval '1 ms',
-            recipient = CASE WHEN n.recipient <> '' THEN n.recipient
-              ELSE coalesce((SELECT CASE n.channel WHEN 'email' THEN c.email ELSE c.phone END FROM contact c WHERE c.order_id = n.order_id), '') END
+            recipient = CASE WHEN n.recipient <> '' THEN n.recipient ELSE coalesce((SELECT ${ADDRESS} FROM contact c WHERE c.order_id = n.order_id), '') END
           WHERE n.notification_id = ANY(ARRAY(SELECT notification_id FROM held))
           RETURNING ${MESSAGE}, 0::float8 AS doubt_ms, 0::float8 AS lag_ms)
         ${WITH_CUSTOMER}`);
