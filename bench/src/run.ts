@@ -3,7 +3,7 @@ import path from 'node:path';
 import { migrate } from '@millrace/chassis/migrate';
 import { ensureDatabase } from '../../local/src/postgres.ts';
 import { type Acknowledged, auditAtRest, auditHeld, rows } from './audit.ts';
-import { type Batches, batchesOf } from './batches.ts';
+import { type Batches, type Said, batchesOf, saidBy } from './batches.ts';
 import { CONSUMERS, type Consumer, openBroker } from './consumers.ts';
 import type { Flags } from './flags.ts';
 import { percentile } from './histogram.ts';
@@ -55,6 +55,7 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
   const acknowledged: Acknowledged = { orders: 0, unknown: 0, reservations: 0, journeys: 0 };
   const samples: Record<string, Sample[]> = {};
   const runs: Record<string, string[]> = {};
+  const said: Record<string, Said[]> = {};
   let [sequence, peak] = [0, { pss: 0, rss: 0 }];
 
   try {
@@ -77,7 +78,7 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     if (asks('import')) await importCatalogue(drained);
     say('audit');
     refuseIfAny([...system.objections(), ...(await auditHeld(system, acknowledged))]);
-    const batches = await batchesOf(runtime.postgres, runs);
+    const batches = await batchesOf(runtime.postgres, runs, said);
     return { together, warmUp: warm, figures: Object.fromEntries(Object.entries(samples).map(([name, taken]) => [name, figure(taken)])), batches, drained, journey, memory: peak, acknowledged };
   } finally {
     loader.end();
@@ -115,9 +116,14 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
   }
 
   async function take(name: string, work: () => Promise<Sample>): Promise<void> {
+    const before = await saidBy(order);
     const sample = await work();
     (samples[name] ??= []).push(sample);
-    if (name.startsWith('place') || name.startsWith('flash')) (runs[name] ??= []).push(`bench-${sequence}`);
+    if (name.startsWith('place') || name.startsWith('flash')) {
+      const after = await saidBy(order);
+      (runs[name] ??= []).push(`bench-${sequence}`);
+      (said[name] ??= []).push({ events: after.events - before.events, publications: after.publications - before.publications });
+    }
     if (name !== 'place, edge, 64') return;
     const services = Object.entries(groupsOf(system, loader)).filter(([group]) => !['postgres', 'nats', 'sandbox', 'launcher', 'bench', 'client'].includes(group));
     const used = memory([...new Set(services.map(([, pid]) => pid))]);

@@ -55,7 +55,7 @@ export async function soak(system: System, minutes: number, say: (line: string) 
         look.rows[name] = (look.rows[name] ?? 0) + Number(live);
         look.dead[name] = (look.dead[name] ?? 0) + Number(dead);
       }
-      look.unpublished += Number((await rows<{ count: string }>(url, 'SELECT count(*) FROM outbox WHERE publish_time IS NULL'))[0]?.count);
+      look.unpublished += Number((await rows<{ count: string }>(url, 'SELECT count(*) FROM outbox_unpublished'))[0]?.count);
     }
     look.orders = Number((await rows<{ count: string }>(postgres.order, 'SELECT count(*) FROM orders'))[0]?.count);
     return look;

@@ -7,13 +7,14 @@ import { jetstream, jetstreamManager, type JetStreamClient } from '@nats-io/jets
 import { ProductArchivedSchema, ProductCreatedSchema } from '@millrace/gen/millrace/product/v1/events_pb.js';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createDatabase, newFolder, startTestNats, type TestDatabase, type TestNats } from '../../test/support/servers.ts';
+import { recordStatements } from '../test/plans.ts';
 import { connectBroker, lossOf } from './broker.ts';
 import { createConsumers, on, type Reaction } from './consumer.ts';
 import { openDatabase, sql, type Database } from './db.ts';
 import { createLog } from './log.ts';
 import type { Loop } from './loop.ts';
 import { appendEvents, event } from './outbox.ts';
-import { createRelay } from './relay.ts';
+import { type Relay, createRelay } from './relay.ts';
 
 const log = createLog('test', 'silent');
 /** The consumers' ack_wait is 10 s. */
@@ -53,7 +54,7 @@ async function connectAs(user: string) {
   return connection;
 }
 
-async function relayOf(db: Database): Promise<Loop> {
+async function relayOf(db: Database): Promise<Relay> {
   const connection = await connectAs('product');
   const js = jetstream(connection);
   const relay = createRelay({ service: 'product', db, log, broker: () => js, lost: lossOf(connection) });
@@ -115,13 +116,46 @@ test('an event of a transaction that rolls back is never published', async () =>
 
 test('a kill between publishing and marking repeats nothing in the stream', async () => {
   await say(created('A'), created('B'));
-  const relay = await relayOf(producer);
-  await relay.drain();
-  await producer.query(sql`UPDATE outbox SET publish_time = NULL`);
+  const killed = await relayOf(producer);
+  await killed.drain();
+  killed.resign();
+  await producer.query(sql`UPDATE outbox_mark SET position = 0`);
   await say(created('C'));
-  await relay.drain();
+  await (await relayOf(producer)).drain();
   expect((await published()).map((message) => message.subject)).toEqual(['products.created.A', 'products.created.B', 'products.created.C']);
-  expect(await producer.query(sql`SELECT 1 FROM outbox WHERE publish_time IS NULL`)).toEqual([]);
+  expect(await producer.query(sql`SELECT FROM outbox_unpublished`)).toEqual([]);
+});
+
+test('an event that is overtaken by another is published when it is committed, and what will never be is not waited for', async () => {
+  const relay = await relayOf(producer);
+  const [committing, begun] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const slow = producer.transaction(async (tx) => {
+    await appendEvents(tx, [created('SLOW')]);
+    begun.resolve();
+    await committing.promise;
+  });
+  await begun.promise;
+  await producer.transaction(async (tx) => {
+    await appendEvents(tx, [created('GHOST')]);
+    throw new Error('changed my mind');
+  }).catch(() => {});
+  await say(created('FAST'));
+  await relay.drain();
+  expect((await published()).map((message) => message.subject)).toEqual(['products.created.FAST']);
+  // The mark waits for the slow one, though the relay has looked who is writing, and nothing is published twice meanwhile.
+  const mark = async () => (await producer.query<{ position: bigint }>(sql`SELECT position FROM outbox_mark`))[0]?.position ?? 0n;
+  const before = await mark();
+  const recorded = recordStatements();
+  await until(async () => (await relay.tick()) === 0 && [...recorded.statements].some((text) => text.includes('pg_locks')));
+  recorded.stop();
+  expect(await relay.tick()).toBe(0);
+  expect(await mark()).toBe(before);
+  committing.resolve();
+  await slow;
+  await relay.drain();
+  expect((await published()).map((message) => message.subject)).toEqual(['products.created.FAST', 'products.created.SLOW']);
+  await until(async () => (await relay.tick()) === 0 && (await mark()) === before + 3n);
+  expect(await producer.query(sql`SELECT FROM outbox_unpublished`)).toEqual([]);
 });
 
 test('of two relays only one publishes, and the other takes over when its session ends', async () => {

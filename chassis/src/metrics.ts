@@ -39,6 +39,16 @@ export function counter<L extends string>(registry: Registry, name: string, help
   return (values, count = 1) => metric.inc(values as Partial<Record<L, string | number>>, count);
 }
 
+/** Told by a relay how many events it has published together. */
+export function publicationMetrics(registry: Registry): (saidBy: string, events: number) => void {
+  const events = counter(registry, 'millrace_events_published_total', 'Events that the broker has stored, by the service that says them.', ['said_by']);
+  const publications = counter(registry, 'millrace_publications_total', 'Publications, of one event or many together.', ['said_by']);
+  return (saidBy, count) => {
+    events({ said_by: saidBy }, count);
+    publications({ said_by: saidBy });
+  };
+}
+
 export function rpcMetrics(registry: Registry): ObserveCall {
   const calls = new Counter({ name: 'millrace_rpc_calls_total', help: 'Calls by RPC and status code.', labelNames: ['rpc', 'code'], registers: [registry] });
   const durations = new Histogram({ name: 'millrace_rpc_duration_seconds', help: 'Time from headers to answer; of a stream, to its end.', labelNames: ['rpc'], buckets: SECONDS, registers: [registry] });

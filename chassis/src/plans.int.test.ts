@@ -31,6 +31,14 @@ test('every statement finds its rows by an index', async () => {
   const [consumer] = createConsumers({ service: 'inventory', db, log, reactions: new Map([[ProductCreatedSchema.typeName, reaction]]), broker: () => jetstream(hears) });
   const retention = createRetention(db, log);
   await db.transaction((tx) => appendEvents(tx, Array.from({ length: EVENTS }, (_, n) => event(ProductCreatedSchema, { sku: `fill-e${n}`, version: 1 }))));
+  // One that leaves a gap, and one that is to be said again.
+  await db.transaction(async (tx) => {
+    await appendEvents(tx, [event(ProductCreatedSchema, { sku: 'fill-never', version: 1 })]);
+    throw new Error('changed my mind');
+  }).catch(() => {});
+  await db.transaction((tx) => appendEvents(tx, [event(ProductCreatedSchema, { sku: 'fill-after', version: 1 })]));
+  await relay.drain();
+  await db.query(sql`INSERT INTO outbox_again SELECT min(position) FROM outbox`);
   await relay.drain();
   const stop = new AbortController();
   const running = consumer?.start(stop.signal);

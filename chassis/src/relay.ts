@@ -4,9 +4,10 @@ import { type MsgHdrs, MsgHdrsImpl } from '@nats-io/transport-node';
 import { JetStreamApiError, type JetStreamClient } from '@nats-io/jetstream';
 import { advisoryLock } from './advisory-lock.ts';
 import { crashPoint } from './crash-point.ts';
-import { sql, type Database, type Queryable } from './db.ts';
+import { rowset, sql, type Database, type Queryable, type Statement } from './db.ts';
 import type { Log } from './log.ts';
 import { createLoop, restAfter, type Loop } from './loop.ts';
+import { Progress } from './progress.ts';
 
 /** Rows published together; the server takes atomic batches of up to 1,000. */
 const BATCH = 500;
@@ -18,6 +19,12 @@ const POLL_MS = 200;
 const POKE_MS = 1;
 /** The server's own limit is 5 s for an API answer; a slower disk is an outage. */
 const PUBLISH_TIMEOUT_MS = 10_000;
+/** A transaction that is overtaken by another has mostly committed by then; before, nobody asks who it is. */
+const GAP_LOOK_MS = 100;
+/** With so many places at which something may still come, no more is read until some of it has. */
+const MAX_GAPS = 10_000;
+/** No position is beyond. */
+const END = 2n ** 63n - 1n;
 
 type Row = {
   position: bigint;
@@ -43,18 +50,23 @@ export type RelayOptions = {
   broker: () => JetStreamClient | undefined;
   /** The signal of the broker's present connection. Without it a publication that a dead server owes an answer to, or that was made while it was away, would be waited for until the timeout. */
   lost: () => AbortSignal;
+  /** Told how many events were published together. */
+  onPublished?: (events: number) => void;
 };
 
 /**
  * The loop that publishes. Whoever holds the service's advisory lock publishes, so that two instances can't break the order.
- * A row is marked only after the broker has stored it, by the statement that looks for the next ones: a kill at any point repeats
- * a publication and never loses one.
+ * How far it has come stands in one row, `outbox_mark`, which is written after the broker has stored the events, by the statement that looks for
+ * the next ones: a kill at any point repeats a publication and never loses one. What is to be published once more stands in `outbox_again`.
  */
-export function createRelay({ service, db, log, broker, lost }: RelayOptions): Relay {
+export function createRelay({ service, db, log, broker, lost, onPublished }: RelayOptions): Relay {
   // A mark that a crash of the database takes away repeats a publication; waiting for the disk each time would cost more than the mark.
   const leadership = advisoryLock(db, 'relay', sql`SET synchronous_commit = off`);
   const loop = createLoop({ name: 'relay', log, pollMs: POLL_MS, rest: restAfter, round: publishNext });
-  let stored: bigint[] = [];
+  const progress = new Progress();
+  let savedMark = 0n;
+  let repeated: bigint[] = [];
+  let nextLook = 0;
   // Not at once: whoever waits for what was committed is answered first.
   db.onEvents(() => void setTimeout(() => loop.poke(), POKE_MS));
   return {
@@ -69,29 +81,80 @@ export function createRelay({ service, db, log, broker, lost }: RelayOptions): R
   async function publishNext(): Promise<number> {
     const js = broker();
     const loss = lost();
-    if (js === undefined || (loss.aborted && stored.length === 0)) return 0;
+    if (js === undefined || (loss.aborted && progress.mark === savedMark && repeated.length === 0)) return 0;
     const leader = await leadership.hold();
     if (leader === undefined) return 0;
-    const rows = await nextRows(leader, stored);
-    stored = [];
-    if (rows.length === 0 || loss.aborted) return 0;
-    await unlessLost(publish(js, service, rows, loss), loss);
-    crashPoint('relay.published');
-    stored = rows.map((row) => row.position);
+    const { next, hasRepeats } = await save(leader);
+    if (loss.aborted) return 0;
+    const hasGaps = progress.gaps.length > 0;
+    if (!hasGaps) nextLook = performance.now() + GAP_LOOK_MS;
+    // Read after what is next, and said before it: what has come into a gap meanwhile may be what that follows upon.
+    const late = hasGaps ? await lateRows(leader) : [];
+    const again = hasRepeats ? await repeatedRows(leader) : [];
+    const rows = [...late, ...again, ...next];
+    for (let from = 0; from < rows.length; from += BATCH) {
+      const together = rows.slice(from, from + BATCH);
+      await unlessLost(publish(js, service, together, loss), loss);
+      onPublished?.(together.length);
+    }
+    if (rows.length > 0) crashPoint('relay.published');
+    progress.publishedLate(late.map((row) => row.position));
+    progress.publishedNext(next.map((row) => row.position));
+    repeated = again.map((row) => row.position);
     return rows.length;
+  }
+
+  /** Writes down what is published, and answers what is to be published next. */
+  async function save(leader: Queryable): Promise<{ next: Row[]; hasRepeats: boolean }> {
+    const { mark } = progress;
+    const rows = await leader.query<Partial<Row> & { mark: bigint; has_repeats: boolean }>(nextRows(mark, progress.gaps.length < MAX_GAPS ? progress.seen : END, repeated));
+    const [first] = rows;
+    if (first === undefined) throw new Error('outbox_mark is empty: nobody knows what is published');
+    savedMark = mark;
+    repeated = [];
+    progress.goOnFrom(first.mark);
+    return { next: rows.filter((row): row is typeof row & Row => row.position !== null), hasRepeats: first.has_repeats };
+  }
+
+  /** What has come into gaps. Closes those that nobody can fill any more. */
+  async function lateRows(leader: Queryable): Promise<Row[]> {
+    const looks = performance.now() >= nextLook;
+    if (looks) nextLook = performance.now() + GAP_LOOK_MS;
+    const writing = looks ? await leader.query<{ transaction: string }>(WRITING) : undefined;
+    const rows = await leader.query<Row>(rowsBetween(progress.gaps));
+    if (writing) progress.close(new Set(writing.map(({ transaction }) => transaction)), rows.map((row) => row.position));
+    return rows;
   }
 }
 
-/**
- * Marks what is stored, and answers what is to be published next. Index outbox_unpublished for both. Unpublished rows, not rows after
- * a position: positions are not in commit order.
- */
-async function nextRows(leader: Queryable, stored: bigint[]): Promise<Row[]> {
-  return leader.query<Row>(sql`
-    WITH marked AS (UPDATE outbox SET publish_time = now() WHERE position = ANY(${stored}::bigint[]) AND publish_time IS NULL)
-    SELECT position, event_id, subject, type, aggregate_id, aggregate_version, body, traceparent, create_time
-    FROM outbox WHERE publish_time IS NULL AND position <> ALL(${stored}::bigint[]) ORDER BY position LIMIT ${BATCH}`);
+const COLUMNS = sql`position, event_id, subject, type, aggregate_id, aggregate_version, body, traceparent, create_time`;
+
+/** Primary keys. At least one row, with the mark as it was; its other columns are null when there is nothing to publish. */
+function nextRows(mark: bigint, seen: bigint, repeated: bigint[]): Statement {
+  return sql`
+    WITH saved AS (UPDATE outbox_mark SET position = ${mark}::bigint WHERE position < ${mark}::bigint),
+      done AS (DELETE FROM outbox_again WHERE position = ANY(${repeated}::bigint[]))
+    SELECT outbox_mark.position AS mark, EXISTS (SELECT FROM outbox_again WHERE position <> ALL(${repeated}::bigint[])) AS has_repeats, next.*
+    FROM outbox_mark LEFT JOIN LATERAL (
+      SELECT ${COLUMNS} FROM outbox WHERE position > greatest(outbox_mark.position, ${seen}::bigint) ORDER BY position LIMIT ${BATCH}
+    ) next ON true ORDER BY next.position`;
 }
+
+const GAPS = rowset<Progress['gaps'][number]>('gap', { first: ['bigint', (gap) => gap.first], last: ['bigint', (gap) => gap.last] });
+
+/** All of them, because what was read before may follow upon any. Primary key. */
+function rowsBetween(gaps: Progress['gaps']): Statement {
+  return sql`SELECT ${COLUMNS} FROM ${GAPS(gaps)} JOIN outbox ON position BETWEEN first AND last ORDER BY position`;
+}
+
+function repeatedRows(leader: Queryable): Promise<Row[]> {
+  return leader.query<Row>(sql`SELECT ${COLUMNS} FROM outbox JOIN outbox_again USING (position) ORDER BY position LIMIT ${BATCH}`);
+}
+
+/** Whoever writes events holds this lock from before the first position to the end of the transaction. */
+const WRITING = sql`
+  SELECT virtualtransaction AS transaction FROM pg_locks WHERE locktype = 'relation' AND relation = 'outbox'::regclass
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND mode = 'RowExclusiveLock'`;
 
 /** What was under way is published again: the broker drops what it had stored. */
 async function unlessLost(work: Promise<void>, lost: AbortSignal): Promise<void> {

@@ -22,9 +22,11 @@ beforeEach(async () => {
 
 const say = (days: number, isPublished: boolean, count = 1) =>
   db.query(sql`
-    INSERT INTO outbox (event_id, subject, type, aggregate_id, aggregate_version, body, create_time, publish_time)
-    SELECT gen_random_uuid(), 's', ${`${days} days, ${isPublished ? 'published' : 'waiting'}`}, 'a', 1, '{}', now() - make_interval(days => ${days}), CASE WHEN ${isPublished}::boolean THEN now() END
-    FROM generate_series(1, ${count}::int)`);
+    WITH said AS (
+      INSERT INTO outbox (event_id, subject, type, aggregate_id, aggregate_version, body, create_time)
+      SELECT gen_random_uuid(), 's', ${`${days} days, ${isPublished ? 'published' : 'waiting'}`}, 'a', 1, '{}', now() - make_interval(days => ${days})
+      FROM generate_series(1, ${count}::int) RETURNING position)
+    UPDATE outbox_mark SET position = (SELECT max(position) FROM said) WHERE ${isPublished}::boolean`);
 const left = async () => (await db.query<{ type: string }>(sql`SELECT DISTINCT type FROM outbox ORDER BY type`)).map(({ type }) => type);
 
 test('published events go after a week, and what is not published stays however old', async () => {
@@ -33,6 +35,14 @@ test('published events go after a week, and what is not published stays however 
   await say(90, false);
   await createRetention(db, log).drain();
   expect(await left()).toEqual(['6 days, published', '90 days, waiting']);
+});
+
+test('what is to be published once more stays', async () => {
+  await say(8, true, 2);
+  await db.query(sql`INSERT INTO outbox_again SELECT max(position) FROM outbox`);
+  await createRetention(db, log).drain();
+  expect(await db.query(sql`SELECT position FROM outbox`)).toEqual(await db.query(sql`SELECT position FROM outbox_again`));
+  await db.query(sql`DELETE FROM outbox_again`);
 });
 
 test('a backlog of many steps is worked off', async () => {

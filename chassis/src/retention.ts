@@ -19,7 +19,8 @@ export function createRetention(db: Database, log: Log): Loop {
   // BRIN indexes on the times: rows lie in the order of time, so the oldest blocks are found without reading the rest.
   const steps: Statement[] = [
     sql`DELETE FROM outbox WHERE ctid = ANY(ARRAY(SELECT ctid FROM outbox
-      WHERE create_time < now() - make_interval(days => ${OUTBOX_DAYS}) AND publish_time IS NOT NULL LIMIT ${STEP})) RETURNING 1`,
+      WHERE create_time < now() - make_interval(days => ${OUTBOX_DAYS}) AND position <= (SELECT position FROM outbox_mark)
+        AND NOT EXISTS (SELECT FROM outbox_again WHERE outbox_again.position = outbox.position) LIMIT ${STEP})) RETURNING 1`,
     sql`DELETE FROM inbox WHERE ctid = ANY(ARRAY(SELECT ctid FROM inbox
       WHERE handle_time < now() - make_interval(days => ${INBOX_DAYS}) LIMIT ${STEP})) RETURNING 1`,
     sql`DELETE FROM request_memory WHERE ctid = ANY(ARRAY(SELECT ctid FROM request_memory

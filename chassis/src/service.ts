@@ -18,6 +18,7 @@ import type { Reaction } from './inbox.ts';
 import type { Log } from './log.ts';
 import type { Loop } from './loop.ts';
 import { overhear, type Overhearing } from './overhear.ts';
+import { createRegistry, publicationMetrics } from './metrics.ts';
 import { createRelay } from './relay.ts';
 import { createRetention } from './retention.ts';
 import { startServer, type HttpHandler } from './server.ts';
@@ -66,7 +67,9 @@ export async function runService(definition: ServiceDefinition, signal: AbortSig
 /** Services behind one port. Each has its own database, broker connection, relay, consumers and loops; the process is ready when all are. */
 export async function runServices({ name, config, log }: Host, definitions: ServiceDefinition[], signal: AbortSignal): Promise<Running> {
   definitions.forEach((one) => armCrashPoint(one.name, one.config.MILLRACE_CRASH_POINT));
-  const parts = definitions.map(createPart);
+  const metrics = createRegistry(name);
+  const onPublished = publicationMetrics(metrics);
+  const parts = definitions.map((definition) => createPart(definition, (events) => onPublished(definition.name, events)));
   // One after the other: while one computes, another's first connection would run out of time on a busy machine.
   for (const { warmUp } of definitions) {
     // A database that is away is what /readyz is for, and no reason to end.
@@ -77,6 +80,7 @@ export async function runServices({ name, config, log }: Host, definitions: Serv
     host: config.HOST,
     port: config.PORT,
     log,
+    metrics,
     verify: createVerifier(config.MILLRACE_JWKS),
     services: [...definitions.flatMap(({ services }) => services), DeadLetterService],
     routes(router) {
@@ -111,7 +115,7 @@ export async function runServices({ name, config, log }: Host, definitions: Serv
 type Part = ReturnType<typeof createPart>;
 
 /** What a service has for itself, whoever it shares the port with. */
-function createPart(definition: ServiceDefinition) {
+function createPart(definition: ServiceDefinition, onPublished: (events: number) => void) {
   const { name, config, log, db } = definition;
   const stopped = new AbortController();
   const reactions = reactionTable(name, definition.reactions);
@@ -122,7 +126,7 @@ function createPart(definition: ServiceDefinition) {
   let running: Promise<void>[] = [];
   const broker = () => js;
 
-  const relay = createRelay({ service: name, db, log, broker, lost: () => lost() });
+  const relay = createRelay({ service: name, db, log, broker, lost: () => lost(), onPublished });
   const consumers = createConsumers({ service: name, db, log, reactions, broker });
   const loops = [relay, ...consumers, ...(definition.loops ?? []), createRetention(db, log)];
 

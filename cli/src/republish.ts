@@ -1,4 +1,4 @@
-// Puts lost events back into the streams: outboxes keep what they published for a while, and what is marked as not published is
+// Puts lost events back into the streams: outboxes keep what they published for a while, and what is to be published once more is
 // published by the service's own relay, in order, in batches, with its own rights. So this only has to find out what is lost.
 import pg from 'pg';
 import { openDatabase } from './audit/database.ts';
@@ -10,10 +10,14 @@ import { openStreams } from './audit/streams.ts';
 export type Lost = { service: Service; stream: string; said: number; lost: number };
 export type Places = { postgres: Partial<Record<Service, string>>; nats: string };
 
-/** Rows marked in one statement: it locks them for milliseconds, and the relay can begin with the first ones. */
+/** Events handed over in one statement: the relay can begin with the first ones. */
 const STEP = 1_000;
 /** A stream's clock may be this far behind the database's. */
 const SKEW_MS = 3_600_000;
+
+const PUBLISHED = `
+  SELECT event_id, position FROM outbox WHERE create_time >= $1 AND position <= $2
+  AND NOT EXISTS (SELECT FROM outbox_again WHERE outbox_again.position = outbox.position) ORDER BY position`;
 
 export const STREAM_OF: Record<Service, string> = Object.fromEntries(SERVICES.map((service) => [service, streamOf(service)])) as Record<Service, string>;
 
@@ -24,16 +28,16 @@ export const STREAM_OF: Record<Service, string> = Object.fromEntries(SERVICES.ma
 export async function republish({ postgres, nats }: Places, service: Service, since: Date, put: boolean): Promise<Lost> {
   const stream = STREAM_OF[service];
   const database = openDatabase(service, postgres[service]);
-  // By the database's clock, and taken before the stream is read: whatever was marked as published until then is in it, or lost.
-  const [[now] = []] = await database.few('SELECT now()');
+  // Taken before the stream is read: whatever was published until then is in it, or lost.
+  const [[mark] = []] = await database.few('SELECT position FROM outbox_mark');
   const stored = await idsIn(nats, stream, since);
   const lost: string[] = [];
   let said = 0;
-  for await (const batch of database.rows(`SELECT event_id, position FROM outbox WHERE create_time >= $1 AND publish_time <= $2 ORDER BY position`, [since.toISOString(), now])) {
+  for await (const batch of database.rows(PUBLISHED, [since.toISOString(), mark])) {
     said += batch.length;
     for (const [eventId, position] of batch) if (!has(stored, idOf(eventId ?? ''))) lost.push(position ?? '');
   }
-  if (put) await markUnpublished(postgres[service] ?? '', lost);
+  if (put) await handOver(postgres[service] ?? '', lost);
   return { service, stream, said, lost: lost.length };
 }
 
@@ -48,12 +52,12 @@ async function idsIn(nats: string, stream: string, since: Date): Promise<Ids> {
   return ids.sorted();
 }
 
-async function markUnpublished(url: string, positions: string[]): Promise<void> {
+async function handOver(url: string, positions: string[]): Promise<void> {
   const client = new pg.Client({ connectionString: url, application_name: 'millrace events republish' });
   await client.connect();
   try {
-    // Primary key. In the order of positions, which is the order in which the relay takes them.
-    for (let from = 0; from < positions.length; from += STEP) await client.query('UPDATE outbox SET publish_time = NULL WHERE position = ANY($1::bigint[])', [positions.slice(from, from + STEP)]);
+    // In the order of positions, which is the order in which the relay takes them.
+    for (let from = 0; from < positions.length; from += STEP) await client.query('INSERT INTO outbox_again SELECT unnest($1::bigint[]) ON CONFLICT DO NOTHING', [positions.slice(from, from + STEP)]);
   } finally {
     await client.end();
   }

@@ -20,7 +20,7 @@ const MOVING: Record<Service, Record<string, string>> = {
   payment: { 'payments under way': "SELECT order_id AS id FROM payment WHERE asking AND next_attempt_time IS NOT NULL AND state NOT IN ('FAILED', 'REQUIRES_ACTION') OR refund_pending > 0" },
   notification: { 'unsent messages': `SELECT notification_id AS id FROM send_queue WHERE due_time < ${SOON}` },
 };
-const UNSENT = { 'unsent events': 'SELECT event_id AS id FROM outbox WHERE publish_time IS NULL' };
+const UNSENT = { 'unsent events': 'SELECT event_id AS id FROM outbox_unpublished' };
 
 /** Waits until nothing moves, twice in a row. Answers how long that took. */
 export async function settle(system: System, limitMs: number): Promise<number> {

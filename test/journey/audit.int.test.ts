@@ -68,7 +68,7 @@ async function settled(): Promise<boolean> {
 /** What is still to be published. */
 async function letterAndEventCount(): Promise<number> {
   const names: Name[] = ['order', 'product', 'inventory', 'payment', 'notification'];
-  return (await Promise.all(names.map((name) => within(name, 'SELECT 1 FROM outbox WHERE publish_time IS NULL')))).flat().length;
+  return (await Promise.all(names.map((name) => within(name, 'SELECT 1 FROM outbox_unpublished')))).flat().length;
 }
 
 /** As the administrator: no service may do to its tables what is done here. */

@@ -7,6 +7,8 @@ import pg from 'pg';
 const IDS = '((?:ord|pay|ref)_[a-z2-7]{26}|ntf_[0-9a-f]{32}|(?:pi|evt|re|ch)_[0-9A-Za-z]{10,}|fill-[0-9a-z]+)';
 /** Stands behind each of them in the template; a character that no text of ours has. */
 const MARK = 'chr(57344)';
+/** Tables that are about the others. */
+const STATE = ['outbox_mark', 'outbox_again'];
 /** Copies of the template in one statement. */
 const STEP = 50;
 /** Copies are spread over so long, well within the time that outboxes keep their rows. */
@@ -49,8 +51,10 @@ function insertOf(table: string, columns: Column[], named: Column[]): string {
     if (named.includes(column)) return `replace(${value}::text, ${MARK}, 'x' || k)::${type}`;
     return type.startsWith('timestamp') ? `${value} - ($3::int - k) * (interval '${SPAN_DAYS} days' / $3::int)` : value;
   });
-  return `INSERT INTO public."${table}" (${copied.map(({ name }) => `"${name}"`).join(', ')}) SELECT ${values.join(', ')}
+  const insert = `INSERT INTO public."${table}" (${copied.map(({ name }) => `"${name}"`).join(', ')}) SELECT ${values.join(', ')}
     FROM generate_series($1::int, $2::int) k, fill."${table}" t ${serial ? `ORDER BY k, t."${serial.name}"` : ''}`;
+  // What was said once is not to be said again.
+  return table === 'outbox' ? `WITH said AS (${insert} RETURNING position) UPDATE outbox_mark SET position = greatest(position, (SELECT max(position) FROM said))` : insert;
 }
 
 async function tablesOf(client: pg.Client): Promise<Map<string, Column[]>> {
@@ -58,7 +62,7 @@ async function tablesOf(client: pg.Client): Promise<Map<string, Column[]>> {
     SELECT c.relname AS table, a.attname AS name, format_type(a.atttypid, NULL) AS type, coalesce(pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%', false) AS serial
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
     LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
-    WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND c.relname NOT LIKE '\\_%' ORDER BY c.relname, a.attnum`);
+    WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND c.relname NOT LIKE '\\_%' AND c.relname <> ALL('{${STATE.join()}}') ORDER BY c.relname, a.attnum`);
   const tables = new Map<string, Column[]>();
   for (const { table, name, type, serial } of rows) tables.set(table, [...(tables.get(table) ?? []), { table, name, type, isSerial: serial }]);
   return tables;

@@ -43,8 +43,9 @@ const MAX_NAMED = 10;
 // whether it is published and whether it is young. By primary key, so that positions ascend.
 const EVENTS = `
   SELECT string_agg(uuid_send(event_id) || int8send(hashtextextended(aggregate_id, 0)) || int8send((aggregate_version::bigint << 32)
-      | (coalesce(array_position($3::text[], type), 0) * 4 + (publish_time IS NOT NULL)::int * ${PUBLISHED} + ${young('create_time')}::int * ${YOUNG})), ''::bytea), max(position)
-  FROM (SELECT * FROM outbox WHERE create_time >= $2::timestamptz AND position > $4::bigint ORDER BY position LIMIT ${STEP}) events`;
+      | (coalesce(array_position($3::text[], type), 0) * 4 + is_published::int * ${PUBLISHED} + ${young('create_time')}::int * ${YOUNG})), ''::bytea), max(position)
+  FROM (SELECT *, position <= (SELECT position FROM outbox_mark) AND NOT EXISTS (SELECT FROM outbox_again WHERE outbox_again.position = outbox.position) AS is_published
+    FROM outbox WHERE create_time >= $2::timestamptz AND position > $4::bigint ORDER BY position LIMIT ${STEP}) events`;
 const EVENT_BYTES = 32;
 
 // Of each aggregate: 8 bytes of its id's hash, 4 of its version, 4 that are 1 when its first event must still be there.

@@ -28,7 +28,7 @@ export const E8: Experiment = {
       await pause(random.between(by(BETWEEN_CUTS_MS) / 2, by(BETWEEN_CUTS_MS)));
       process.kill(system.pid('nats'), 'SIGSTOP');
       disk.snapshot();
-      const said = await count(system, 'order', 'outbox WHERE publish_time IS NOT NULL');
+      const said = await count(system, 'order', 'outbox WHERE position <= (SELECT position FROM outbox_mark)');
       await system.killWhile(['nats'], async () => {
         lost.push(...(await disk.restore()));
       });
@@ -54,7 +54,7 @@ export const E10: Experiment = {
     disk.free();
     const freed = new Date();
     // Every event that was refused must come through without anybody's help: the launcher restarts a broker that stays unhealthy.
-    await until('the events of the time without space are said', HEALED_LIMIT_MS, async () => (await count(system, 'order', 'outbox WHERE publish_time IS NULL AND create_time < $1', [freed])) === 0);
+    await until('the events of the time without space are said', HEALED_LIMIT_MS, async () => (await count(system, 'order', 'outbox_unpublished WHERE create_time < $1', [freed])) === 0);
     say(`${taken} orders taken without space; said ${((Date.now() - freed.getTime()) / 1_000).toFixed(1)} s after there was some again${system.pid('nats') === broker ? '' : ', by a restarted broker'}`);
     return { count: Math.min(waiting, taken), what: 'events of order kept back while there was no space' };
   },
@@ -65,5 +65,5 @@ export const E10: Experiment = {
 };
 
 async function unsent({ system }: Context): Promise<number> {
-  return count(system, 'order', 'outbox WHERE publish_time IS NULL');
+  return count(system, 'order', 'outbox_unpublished');
 }
