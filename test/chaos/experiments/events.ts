@@ -124,7 +124,7 @@ export const E25: Experiment = {
     // Payment's own events of paid orders, older versions last: order, inventory and notification must know better.
     const rows = await until('there are old news', OLD_NEWS_LIMIT_MS, async () => {
       const mine = journal.entries().filter(({ request, outcome }) => request.do === 'place' && outcome === 'ok').map(({ order_id }) => order_id);
-      const found = await query<{ subject: string; type: string; body: string; aggregate_version: number }>(system, 'payment', 'SELECT subject, type, body, aggregate_version FROM outbox WHERE aggregate_id = ANY($1) AND publish_time IS NOT NULL ORDER BY aggregate_version DESC, position LIMIT 200', [mine]);
+      const found = await query<{ subject: string; type: string; body: string; aggregate_version: number }>(system, 'payment', 'SELECT subject, type, body, aggregate_version FROM outbox WHERE aggregate_id = ANY($1) AND position <= (SELECT position FROM outbox_mark) ORDER BY aggregate_version DESC, position LIMIT 200', [mine]);
       return found.length >= by(OLD_NEWS) && found;
     });
     await publish(system, 'payment', rows.map(({ subject, type, body, aggregate_version }) => ({ subject, type, body, version: aggregate_version })));
