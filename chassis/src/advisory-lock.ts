@@ -4,21 +4,32 @@ import type pg from 'pg';
 import { sql, type Database, type Queryable, type Statement } from './db.ts';
 
 export type AdvisoryLock = {
-  /** The connection that holds the lock, or undefined while another instance has it. */
+  /** The session that holds the lock, the same object as long as it does; undefined while another instance has it. */
   hold(): Promise<Queryable | undefined>;
   release(): void;
 };
 
 /** `settings` hold on the connection as long as the lock does. */
 export function advisoryLock(db: Database, name: string, settings?: Statement): AdvisoryLock {
-  let held: pg.PoolClient | undefined;
+  let held: { client: pg.PoolClient; session: Queryable } | undefined;
 
   const drop = (error?: Error) => {
-    const client = held;
+    const lost = held;
     held = undefined;
     // The session ends with the connection, and the lock with the session.
-    client?.release(error ?? true);
+    lost?.client.release(error ?? true);
   };
+
+  const sessionOf = (client: pg.PoolClient): Queryable => ({
+    async query<Row>(statement: Statement) {
+      try {
+        return (await client.query(statement)).rows as Row[];
+      } catch (error) {
+        if (held?.client === client) drop(error as Error);
+        throw error;
+      }
+    },
+  });
 
   return {
     async hold() {
@@ -26,7 +37,7 @@ export function advisoryLock(db: Database, name: string, settings?: Statement): 
         const client = await db.pool.connect();
         // A connection that dies says so more than once, and while it is lent nobody else listens.
         const onError = (error: Error) => {
-          if (held === client) drop(error);
+          if (held?.client === client) drop(error);
         };
         client.on('error', onError);
         const locked = await tryLock(client, name, settings);
@@ -35,19 +46,9 @@ export function advisoryLock(db: Database, name: string, settings?: Statement): 
           client.release();
           return undefined;
         }
-        held = client;
+        held = { client, session: sessionOf(client) };
       }
-      const client = held;
-      return {
-        async query<Row>(statement: Statement) {
-          try {
-            return (await client.query(statement)).rows as Row[];
-          } catch (error) {
-            if (held === client) drop(error as Error);
-            throw error;
-          }
-        },
-      };
+      return held.session;
     },
     release: () => drop(),
   };

@@ -158,6 +158,18 @@ test('an event that is overtaken by another is published when it is committed, a
   expect(await producer.query(sql`SELECT FROM outbox_unpublished`)).toEqual([]);
 });
 
+test('a database that has failed over may give positions out again', async () => {
+  const relay = await relayOf(producer);
+  await say(created('A'), created('B'));
+  await relay.drain();
+  for (const statement of [sql`DELETE FROM outbox`, sql`UPDATE outbox_mark SET position = 0`, sql`ALTER SEQUENCE outbox_position_seq RESTART`]) await producer.query(statement);
+  await producer.query(sql`SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid <> pg_backend_pid()`);
+  await say(created('C'));
+  await until(async () => (await relay.tick().catch(() => 0)) === 1);
+  expect((await published()).map((message) => message.subject)).toEqual(['products.created.A', 'products.created.B', 'products.created.C']);
+});
+
 test('of two relays only one publishes, and the other takes over when its session ends', async () => {
   const first = await relayOf(producer);
   await say(created('A'));

@@ -63,7 +63,8 @@ export function createRelay({ service, db, log, broker, lost, onPublished }: Rel
   // A mark that a crash of the database takes away repeats a publication; waiting for the disk each time would cost more than the mark.
   const leadership = advisoryLock(db, 'relay', sql`SET synchronous_commit = off`);
   const loop = createLoop({ name: 'relay', log, pollMs: POLL_MS, rest: restAfter, round: publishNext });
-  const progress = new Progress();
+  let progress = new Progress();
+  let session: Queryable | undefined;
   let savedMark = 0n;
   let repeated: bigint[] = [];
   let nextLook = 0;
@@ -84,6 +85,11 @@ export function createRelay({ service, db, log, broker, lost, onPublished }: Rel
     if (js === undefined || (loss.aborted && progress.mark === savedMark && repeated.length === 0)) return 0;
     const leader = await leadership.hold();
     if (leader === undefined) return 0;
+    if (leader !== session) {
+      // Whoever published meanwhile knows better; and a database that has failed over may give positions out again.
+      [progress, repeated] = [new Progress(), []];
+      session = leader;
+    }
     const { next, hasRepeats } = await save(leader);
     if (loss.aborted) return 0;
     const hasGaps = progress.gaps.length > 0;
