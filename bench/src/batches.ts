@@ -5,28 +5,33 @@ import { rows } from './audit.ts';
 export type Batches = { stored: number; held: number; published: number };
 
 /** Means over all rounds of a case; `runs` are the beginnings of request ids. */
-export async function batchesOf(postgres: { order: string; inventory: string }, runs: Record<string, string[]>, said: Record<string, Said[]>): Promise<Record<string, Batches>> {
+export async function batchesOf(postgres: { order: string; inventory: string }, runs: Record<string, string[]>, said: Record<string, Share[]>): Promise<Record<string, Batches>> {
   const found: Record<string, Batches> = {};
   for (const [name, prefixes] of Object.entries(runs)) {
     const ids = await rows<{ order_id: string; create_time: Date }>(postgres.order, "SELECT order_id, create_time FROM orders WHERE split_part(request_id, '-', 1) || '-' || split_part(request_id, '-', 2) = ANY($1)", [prefixes]);
     const orderIds = ids.map(({ order_id: id }) => id);
     const [held] = await rows<Share>(postgres.inventory, 'SELECT count(*)::float8 AS all, count(DISTINCT create_time)::float8 AS batches FROM reservation WHERE order_id = ANY($1)', [orderIds]);
-    const published = (said[name] ?? []).reduce((sum, { events, publications }) => ({ all: sum.all + events, batches: sum.batches + publications }), { all: 0, batches: 0 });
+    const published = (said[name] ?? []).reduce((sum, { all, batches }) => ({ all: sum.all + all, batches: sum.batches + batches }), { all: 0, batches: 0 });
     found[name] = { stored: ids.length / Math.max(1, new Set(ids.map(({ create_time: time }) => time.getTime())).size), held: mean(held), published: mean(published) };
   }
   return found;
 }
 
-export type Said = { events: number; publications: number };
-
-/** What order has published since it started. */
-export async function saidBy(order: string): Promise<Said> {
-  const text = await (await fetch(`${order}/metrics`)).text();
-  const value = (name: string) => Number(new RegExp(`^${name}\\{[^}]*said_by="order"[^}]*\\} (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
-  return { events: value('millrace_events_published_total'), publications: value('millrace_publications_total') };
+/** What order has published meanwhile. */
+export async function saidWhile(order: string, work: () => Promise<unknown>): Promise<Share> {
+  const before = await saidBy(order);
+  await work();
+  const after = await saidBy(order);
+  return { all: after.all - before.all, batches: after.batches - before.batches };
 }
 
-type Share = { all: number; batches: number };
+async function saidBy(order: string): Promise<Share> {
+  const text = await (await fetch(`${order}/metrics`)).text();
+  const value = (name: string) => Number(new RegExp(`^${name}\\{[^}]*said_by="order"[^}]*\\} (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
+  return { all: value('millrace_events_published_total'), batches: value('millrace_publications_total') };
+}
+
+export type Share = { all: number; batches: number };
 
 function mean(share: Share | undefined): number {
   return share === undefined || share.batches === 0 ? 0 : share.all / share.batches;

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { migrate } from '@millrace/chassis/migrate';
 import { ensureDatabase } from '../../local/src/postgres.ts';
 import { type Acknowledged, auditAtRest, auditHeld, rows } from './audit.ts';
-import { type Batches, type Said, batchesOf, saidBy } from './batches.ts';
+import { type Batches, type Share, batchesOf, saidWhile } from './batches.ts';
 import { CONSUMERS, type Consumer, openBroker } from './consumers.ts';
 import type { Flags } from './flags.ts';
 import { percentile } from './histogram.ts';
@@ -55,7 +55,7 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
   const acknowledged: Acknowledged = { orders: 0, unknown: 0, reservations: 0, journeys: 0 };
   const samples: Record<string, Sample[]> = {};
   const runs: Record<string, string[]> = {};
-  const said: Record<string, Said[]> = {};
+  const said: Record<string, Share[]> = {};
   let [sequence, peak] = [0, { pss: 0, rss: 0 }];
 
   try {
@@ -116,14 +116,11 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
   }
 
   async function take(name: string, work: () => Promise<Sample>): Promise<void> {
-    const before = await saidBy(order);
-    const sample = await work();
-    (samples[name] ??= []).push(sample);
+    const measured = async () => void (samples[name] ??= []).push(await work());
     if (name.startsWith('place') || name.startsWith('flash')) {
-      const after = await saidBy(order);
+      (said[name] ??= []).push(await saidWhile(order, measured));
       (runs[name] ??= []).push(`bench-${sequence}`);
-      (said[name] ??= []).push({ events: after.events - before.events, publications: after.publications - before.publications });
-    }
+    } else await measured();
     if (name !== 'place, edge, 64') return;
     const services = Object.entries(groupsOf(system, loader)).filter(([group]) => !['postgres', 'nats', 'sandbox', 'launcher', 'bench', 'client'].includes(group));
     const used = memory([...new Set(services.map(([, pid]) => pid))]);

@@ -62,6 +62,10 @@ async function relayOf(db: Database): Promise<Relay> {
   return relay;
 }
 
+/** Ends the session of whoever publishes. */
+const endLeadership = (db: Database) => db.query(sql`SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid <> pg_backend_pid()`);
+
 async function listen(reactions: Reaction[], db = listener): Promise<Loop> {
   const js = jetstream(await connectAs('inventory'));
   const [consumer] = createConsumers({ service: 'inventory', db, log, reactions: new Map(reactions.map((r) => [r.schema.typeName, r])), broker: () => js });
@@ -163,8 +167,7 @@ test('a database that has failed over may give positions out again', async () =>
   await say(created('A'), created('B'));
   await relay.drain();
   for (const statement of [sql`DELETE FROM outbox`, sql`UPDATE outbox_mark SET position = 0`, sql`ALTER SEQUENCE outbox_position_seq RESTART`]) await producer.query(statement);
-  await producer.query(sql`SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid <> pg_backend_pid()`);
+  await endLeadership(producer);
   await say(created('C'));
   await until(async () => (await relay.tick().catch(() => 0)) === 1);
   expect((await published()).map((message) => message.subject)).toEqual(['products.created.A', 'products.created.B', 'products.created.C']);
@@ -179,8 +182,7 @@ test('of two relays only one publishes, and the other takes over when its sessio
   const second = await relayOf(secondDb);
   await say(created('B'));
   expect(await second.tick()).toBe(0);
-  await secondDb.query(sql`SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid <> pg_backend_pid()`);
+  await endLeadership(secondDb);
   await until(async () => (await second.tick()) === 1);
   expect(await published()).toHaveLength(2);
 });

@@ -112,13 +112,12 @@ export function createRelay({ service, db, log, broker, lost, onPublished }: Rel
 
   /** Writes down what is published, and answers what is to be published next. */
   async function save(leader: Queryable): Promise<{ next: Row[]; hasRepeats: boolean }> {
-    const { mark } = progress;
-    const rows = await leader.query<Partial<Row> & { mark: bigint; has_repeats: boolean }>(nextRows(mark, progress.gaps.length < MAX_GAPS ? progress.seen : END, repeated));
+    const rows = await leader.query<Partial<Row> & { mark: bigint; has_repeats: boolean }>(nextRows(progress.mark, progress.gaps.length < MAX_GAPS ? progress.seen : END, repeated));
     const [first] = rows;
     if (first === undefined) throw new Error('outbox_mark is empty: nobody knows what is published');
-    savedMark = mark;
-    repeated = [];
     progress.goOnFrom(first.mark);
+    savedMark = progress.mark;
+    repeated = [];
     return { next: rows.filter((row): row is typeof row & Row => row.position !== null), hasRepeats: first.has_repeats };
   }
 

@@ -17,6 +17,9 @@ export async function query<T extends object>(system: System, service: Service, 
   }
 }
 
+/** The events that a service has published. */
+export const SAID = 'outbox WHERE position <= (SELECT position FROM outbox_mark)';
+
 export async function count(system: System, service: Service, what: string, values: unknown[] = []): Promise<number> {
   const [row] = await query<{ n: number }>(system, service, `SELECT count(*)::int AS n FROM ${what}`, values);
   return row?.n ?? 0;

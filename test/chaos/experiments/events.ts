@@ -11,7 +11,7 @@ import { openStreams } from '../../../cli/src/audit/streams.ts';
 import { EVENTS } from '../../../local/src/topology.ts';
 import type { AuditRow } from '../audit.ts';
 import { deadLettersAt } from '../clients.ts';
-import { count, query } from '../databases.ts';
+import { SAID, count, query } from '../databases.ts';
 import { environmentOf } from '../environment.ts';
 import type { Broken, Context, Experiment } from '../experiment.ts';
 import type { Lengths } from '../form.ts';
@@ -29,7 +29,6 @@ const TWIN_KILLS: Lengths = { brief: 1, short: 2, full: 8 };
 const MOST_BETWEEN_KILLS_MS: Lengths = { brief: 1_500, short: 2_000, full: 7_500 };
 const LEAST_BETWEEN_KILLS_MS = 1_000;
 const TWIN_READY_MS = 60_000;
-const SAID = 'outbox WHERE position <= (SELECT position FROM outbox_mark)';
 /** A system of their own: what they put into the streams stays there. */
 const ALONE = { CHAOS_FORGED_EVENTS: '1' };
 const ORDER_PLACED = 'millrace.order.v1.OrderPlaced';
@@ -124,7 +123,7 @@ export const E25: Experiment = {
     // Payment's own events of paid orders, older versions last: order, inventory and notification must know better.
     const rows = await until('there are old news', OLD_NEWS_LIMIT_MS, async () => {
       const mine = journal.entries().filter(({ request, outcome }) => request.do === 'place' && outcome === 'ok').map(({ order_id }) => order_id);
-      const found = await query<{ subject: string; type: string; body: string; aggregate_version: number }>(system, 'payment', 'SELECT subject, type, body, aggregate_version FROM outbox WHERE aggregate_id = ANY($1) AND position <= (SELECT position FROM outbox_mark) ORDER BY aggregate_version DESC, position LIMIT 200', [mine]);
+      const found = await query<{ subject: string; type: string; body: string; aggregate_version: number }>(system, 'payment', `SELECT subject, type, body, aggregate_version FROM ${SAID} AND aggregate_id = ANY($1) ORDER BY aggregate_version DESC, position LIMIT 200`, [mine]);
       return found.length >= by(OLD_NEWS) && found;
     });
     await publish(system, 'payment', rows.map(({ subject, type, body, aggregate_version }) => ({ subject, type, body, version: aggregate_version })));

@@ -1,5 +1,5 @@
 // The broker's disk: power that fails before everything is written, and no space left.
-import { count } from '../databases.ts';
+import { SAID, count } from '../databases.ts';
 import type { Context, Experiment } from '../experiment.ts';
 import type { Disk } from '../disk.ts';
 import type { Lengths } from '../form.ts';
@@ -28,7 +28,7 @@ export const E8: Experiment = {
       await pause(random.between(by(BETWEEN_CUTS_MS) / 2, by(BETWEEN_CUTS_MS)));
       process.kill(system.pid('nats'), 'SIGSTOP');
       disk.snapshot();
-      const said = await count(system, 'order', 'outbox WHERE position <= (SELECT position FROM outbox_mark)');
+      const said = await count(system, 'order', SAID);
       await system.killWhile(['nats'], async () => {
         lost.push(...(await disk.restore()));
       });
