@@ -1,13 +1,11 @@
 // The answering end of a channel.
-import { type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream, constants } from 'node:http2';
+import { type IncomingHttpHeaders, type ServerHttp2Stream, constants } from 'node:http2';
 import { create, fromBinary } from '@bufbuild/protobuf';
 import { sizeDelimitedEncode } from '@bufbuild/protobuf/wire';
 import { AnswerBundleSchema, type BundledAnswer, BundledAnswerSchema, type BundledCall, CallBundleSchema } from '@millrace/gen/millrace/ops/v1/bundle_pb.js';
 import { CHANNEL_PATH, CHANNEL_TYPE, Cutter, IDLE_MS, MAX_BUNDLED, MAX_BUNDLE_BYTES, MAX_UNDER_WAY, SAID, bundlesOf, recordOf } from './channel.ts';
-import { cut } from './http-routes.ts';
 import { InFlight } from './in-flight.ts';
-import type { NodeRequest, NodeResponse } from './mux.ts';
-import { headersOf } from './node-request.ts';
+import { headersOf, hostOf } from './node-request.ts';
 import type { Asked } from './unary.ts';
 
 /** A bundle takes longer only when somebody holds it back. */
@@ -28,10 +26,10 @@ export function createChannels(carryOut: CarryOut, stopping: AbortSignal) {
 
   return {
     /** Serves a channel; false when the request is none. */
-    serve(path: string, request: NodeRequest, response: NodeResponse): boolean {
-      if (path !== CHANNEL_PATH || !('stream' in request) || request.method !== 'POST') return false;
-      const served = new Served(request, response as Http2ServerResponse, carryOut);
-      request.stream.once('close', open.add(served));
+    serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
+      if (headers[':path'] !== CHANNEL_PATH || headers[':method'] !== 'POST') return false;
+      const served = new Served(stream, hostOf(headers), carryOut);
+      stream.once('close', open.add(served));
       if (stopping.aborted) served.stop();
       return true;
     },
@@ -39,9 +37,8 @@ export function createChannels(carryOut: CarryOut, stopping: AbortSignal) {
 }
 
 class Served {
-  readonly #authority: string;
+  readonly #host: string | undefined;
   readonly #stream: ServerHttp2Stream;
-  readonly #response: Http2ServerResponse;
   readonly #carryOut: CarryOut;
   readonly #calls: Cutter;
   readonly #idle: NodeJS.Timeout;
@@ -53,18 +50,18 @@ class Served {
   #isStopping = false;
   #isOver = false;
 
-  constructor(request: Http2ServerRequest, response: Http2ServerResponse, carryOut: CarryOut) {
-    this.#authority = request.authority;
-    this.#stream = request.stream;
-    this.#response = response;
+  constructor(stream: ServerHttp2Stream, host: string | undefined, carryOut: CarryOut) {
+    this.#host = host;
+    this.#stream = stream;
     this.#carryOut = carryOut;
     this.#calls = new Cutter(MAX_BUNDLE_BYTES, (message) => this.#take(message));
     this.#idle = setTimeout(() => (this.#left === 0 ? this.stop() : this.#idle.refresh()), SERVER_IDLE_MS).unref();
     // Whoever calls shows it with each call; nobody has to show anything here.
-    response.writeHead(200, { 'content-type': CHANNEL_TYPE });
-    this.#stream.on('data', (chunk: Buffer) => this.#read(chunk));
-    this.#stream.once('end', () => this.stop());
-    this.#stream.once('close', () => this.#close());
+    stream.respond({ ':status': 200, 'content-type': CHANNEL_TYPE });
+    stream.on('data', (chunk: Buffer) => this.#read(chunk));
+    stream.once('end', () => this.stop());
+    // What broke it shows in its end.
+    stream.on('error', () => {}).once('close', () => this.#close());
   }
 
   /** No more calls; those under way are answered. */
@@ -82,7 +79,7 @@ class Served {
       return this.#stream.close(constants.NGHTTP2_PROTOCOL_ERROR);
     }
     if (!this.#calls.isInside) this.#inTime();
-    else this.#late ??= setTimeout(() => cut(this.#response), BUNDLE_MS);
+    else this.#late ??= setTimeout(() => this.#stream.close(constants.NGHTTP2_CANCEL), BUNDLE_MS);
   }
 
   #inTime(): void {
@@ -120,7 +117,7 @@ class Served {
       requestId: headers['x-request-id'],
       authorization: headers['authorization'],
       timeout: headers['connect-timeout-ms'],
-      url: `http://${this.#authority}${path}`,
+      url: `http://${this.#host}${path}`,
       headers: () => headersOf({ headers }),
       body: async () => body,
       answer: (status, contentType, bytes, more) => this.#answer(call, status, ['content-type', contentType, ...(more ? [...more].flat() : [])], bytes),
@@ -144,14 +141,14 @@ class Served {
   }
 
   #write(bundle: { answers?: BundledAnswer[]; last?: boolean }): void {
-    this.#response.write(sizeDelimitedEncode(AnswerBundleSchema, create(AnswerBundleSchema, bundle)));
+    this.#stream.write(sizeDelimitedEncode(AnswerBundleSchema, create(AnswerBundleSchema, bundle)));
   }
 
   #end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#write({ last: true });
-    this.#response.end();
+    this.#stream.end();
     if (this.#stream.readableEnded) return;
     // Not at once: a reset that overtakes the answers would be all that the other side sees.
     const late = setTimeout(() => this.#stream.close(constants.NGHTTP2_NO_ERROR), LAST_WORDS_MS);

@@ -11,7 +11,7 @@ export function universalRequest(request: NodeRequest, response: NodeResponse): 
   return {
     httpVersion: request.httpVersion,
     method: request.method ?? '',
-    url: new URL(request.url ?? '', `http://${hostOf(request)}`).href,
+    url: new URL(request.url ?? '', `http://${hostOf(request.headers)}`).href,
     header: headersOf(request),
     body: wholeBody(request),
     signal: goneSignal(response),
@@ -24,9 +24,13 @@ export function chunksOf(request: NodeRequest): AsyncIterable<Buffer> {
   return (request as Readable).iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
 }
 
-export function hasHost(request: NodeRequest): boolean {
-  const host = hostOf(request);
+export function hasHost(headers: IncomingHttpHeaders): boolean {
+  const host = hostOf(headers);
   return host !== undefined && /^[^\s/?#@\\]+$/.test(host) && URL.canParse(`http://${host}/`);
+}
+
+export function hostOf(headers: IncomingHttpHeaders): string | undefined {
+  return (headers[':authority'] as string | undefined) ?? headers.host;
 }
 
 export function headersOf(message: { headers: IncomingHttpHeaders }): Headers {
@@ -48,10 +52,6 @@ async function* wholeBody(request: NodeRequest): AsyncGenerator<Uint8Array> {
   }
   const broken = 'stream' in request ? request.stream.aborted || request.stream.rstCode !== 0 : !request.complete;
   if (broken) throw new ConnectError('the caller has gone away', Code.Canceled);
-}
-
-function hostOf(request: NodeRequest): string | undefined {
-  return ('authority' in request ? request.authority : undefined) ?? request.headers.host;
 }
 
 function goneSignal(response: NodeResponse): AbortSignal {

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { type Client, Code, type Transport, createClient } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
@@ -6,7 +7,7 @@ import { ViolationsSchema } from '@millrace/gen/buf/validate/validate_pb.js';
 import { GetProductRequestSchema, GetProductResponseSchema, ImportProductsRequestSchema, ProductService } from '@millrace/gen/millrace/product/v1/product_pb.js';
 import { SignJWT, generateKeyPair } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { GET_PRODUCT, failure, raw, rest } from '../test/callers.ts';
+import { GET_PRODUCT, failure, openSession, raw, rest } from '../test/callers.ts';
 import { type Stub, startStub } from '../test/stub-server.ts';
 import { callerOf } from './auth.ts';
 import { errorInfo, refuse, retryAfter } from './errors.ts';
@@ -124,6 +125,17 @@ describe.each(TRANSPORTS)('%s', (_name, transport) => {
   it('is told that an RPC without handler is unimplemented', async () => {
     const error = await failure(client.updateProduct({ product: { sku: 'A' }, updateMask: { paths: ['name'] } }, server.authorized()));
     expect(error.code).toBe(Code.Unimplemented);
+  });
+});
+
+describe('a caller that waits to be told to go on', () => {
+  it('is told over HTTP/2, also where the usual call is taken as it is', async () => {
+    await using caller = openSession(server.url);
+    const stream = caller.session.request({ ':method': 'POST', ':path': GET_PRODUCT, 'content-type': 'application/proto', expect: '100-continue', ...server.authorized().headers });
+    await once(stream, 'continue');
+    stream.end(toBinary(GetProductRequestSchema, create(GetProductRequestSchema, { sku: 'MUG' })));
+    const body = Buffer.concat(await stream.toArray() as Buffer[]);
+    expect(fromBinary(GetProductResponseSchema, body).product?.sku).toBe('MUG');
   });
 });
 

@@ -1,4 +1,5 @@
 // The one port of a process: RPCs (Connect, gRPC, gRPC-Web over HTTP/1.1 and h2c), plain HTTP routes, health checks, metrics.
+import { constants } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import type { DescService } from '@bufbuild/protobuf';
 import { type ConnectRouter, type HandlerContext, createConnectRouter } from '@connectrpc/connect';
@@ -14,7 +15,7 @@ import { type HealthState, createHealth, healthRoutes } from './health.ts';
 import { type HttpHandler, createHttpRoutes, cut, writeText } from './http-routes.ts';
 import { type Log, describeError } from './log.ts';
 import { type Registry, createRegistry, rpcMetrics } from './metrics.ts';
-import { MUX_LIMITS, type MuxLimits, type NodeHandler, type NodeRequest, type NodeResponse, createMux } from './mux.ts';
+import { MUX_LIMITS, type MuxLimits, type NodeHandler, type NodeRequest, type NodeResponse, type StreamHandler, createMux } from './mux.ts';
 import { hasHost, universalRequest } from './node-request.ts';
 import { REFLECTION_SERVICES, reflectionRoutes } from './reflection.ts';
 import { createUnary, isUsualCall } from './unary.ts';
@@ -83,16 +84,16 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const channels = options.fallback ? undefined : createChannels((path, asked, headers) => (isUsualCall(headers) ? unary.carryOut(path, asked) : undefined) ?? http.carryOut(path, asked), stopping.signal);
   const handle: NodeHandler = (request, response) => {
     // Without this connect-es throws outside any interceptor, and the process ends.
-    if (!hasHost(request)) return writeText(response, 400, 'the Host header (:authority in HTTP/2) is missing or wrong\n');
+    if (!hasHost(request.headers)) return writeText(response, 400, 'the Host header (:authority in HTTP/2) is missing or wrong\n');
     const path = request.url?.split('?', 1)[0] ?? '';
-    if (unary.serve(path, request, response) || channels?.serve(path, request, response)) return;
     const rpc = rpcs.get(path);
     if (rpc) return serveRpc(rpc, request, response, limits, log);
     if (http.serve(path, request, response)) return;
     if (options.fallback) return options.fallback(request, response);
     writeText(response, 404, 'there is nothing here\n');
   };
-  const mux = createMux(guarded(handle, log), limits);
+  const takeStream: StreamHandler = (stream, headers) => hasHost(headers) && (unary.serve(stream, headers) || channels?.serve(stream, headers) === true);
+  const mux = createMux(guarded(handle, log), guardedStream(takeStream, log), limits);
   await listen(mux.server, options.host, options.port);
   const { port } = mux.server.address() as AddressInfo;
 
@@ -150,6 +151,18 @@ function guarded(handle: NodeHandler, log: Log): NodeHandler {
     } catch (error) {
       log.error({ err: describeError(error) }, 'a request could not be taken');
       writeText(response, 500, 'internal error\n');
+    }
+  };
+}
+
+function guardedStream(take: StreamHandler, log: Log): StreamHandler {
+  return (stream, headers) => {
+    try {
+      return take(stream, headers);
+    } catch (error) {
+      log.error({ err: describeError(error) }, 'a stream could not be taken');
+      stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+      return true;
     }
   };
 }

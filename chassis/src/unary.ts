@@ -1,7 +1,7 @@
 // Connect's unary calls in binary over HTTP/2: how back ends call, and how our own services call each other. There the protocol is a POST
 // and its answer, and they are served right here; connect-es takes every other shape. Through it an empty call costs twice as much.
 import type { IncomingHttpHeaders } from 'node:http';
-import { type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Stream, constants } from 'node:http2';
+import { type ServerHttp2Stream, constants } from 'node:http2';
 import { type DescMethodUnary, type Message, create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { Code, ConnectError, type ConnectRouter, type MethodImpl } from '@connectrpc/connect';
 import { codeToHttpStatus, contentTypeUnaryJson, contentTypeUnaryProto, errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
@@ -10,10 +10,8 @@ import { setCaller } from './auth.ts';
 import { CallContext } from './call-context.ts';
 import { type Calls, ENDED } from './calls.ts';
 import { refuse } from './errors.ts';
-import { cut } from './http-routes.ts';
 import { InFlight } from './in-flight.ts';
-import type { NodeRequest, NodeResponse } from './mux.ts';
-import { headersOf } from './node-request.ts';
+import { headersOf, hostOf } from './node-request.ts';
 import { validate } from './validation.ts';
 
 export type UnaryOptions = {
@@ -71,10 +69,10 @@ export function createUnary({ calls, access, maxBytes, limitMs, aborting }: Unar
     },
 
     /** Serves the call if it has the usual shape; false leaves it to connect-es, which also knows how to refuse a wrong one. */
-    serve(path: string, request: NodeRequest, response: NodeResponse): boolean {
-      const unary = served.get(path);
-      if (unary === undefined || !isUsual(request)) return false;
-      serveStream(unary, request, response as Http2ServerResponse);
+    serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
+      const unary = served.get(headers[':path'] as string);
+      if (unary === undefined || headers[':method'] !== 'POST' || !isUsualCall(headers)) return false;
+      serveStream(unary, stream, headers);
       return true;
     },
 
@@ -85,18 +83,18 @@ export function createUnary({ calls, access, maxBytes, limitMs, aborting }: Unar
     },
   };
 
-  function serveStream(unary: Unary, request: Http2ServerRequest, response: Http2ServerResponse): void {
-    const { stream, headers } = request;
+  function serveStream(unary: Unary, stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
     const gone = carryOut(unary, {
       requestId: headers['x-request-id'] as string | undefined,
       authorization: headers.authorization,
       timeout: headers['connect-timeout-ms'] as string | undefined,
-      url: `http://${request.authority}${request.url}`,
-      headers: () => headersOf(request),
+      url: `http://${hostOf(headers)}${headers[':path'] as string}`,
+      headers: () => headersOf({ headers }),
       body: () => bodyOf(stream, maxBytes),
-      answer: (...what) => answer(response, stream, ...what),
+      answer: (...what) => answer(stream, ...what),
     });
-    stream.once('close', gone);
+    // What broke it shows in its end.
+    stream.on('error', () => {}).once('close', gone);
   }
 
   function carryOut({ method, implementation }: Unary, asked: Asked): () => void {
@@ -141,14 +139,10 @@ export function createUnary({ calls, access, maxBytes, limitMs, aborting }: Unar
   }
 }
 
-function isUsual(request: NodeRequest): request is Http2ServerRequest {
-  return 'stream' in request && request.method === 'POST' && isUsualCall(request.headers);
-}
-
 /** Whether a POST is a unary call of Connect's binary protocol, of the shape that nearly all have: as it is served here, and in bundles. */
 export function isUsualCall(headers: IncomingHttpHeaders): boolean {
   const timeout = headers['connect-timeout-ms'];
-  return headers['content-type'] === contentTypeUnaryProto && headers['content-encoding'] === undefined
+  return headers['content-type'] === contentTypeUnaryProto && headers['content-encoding'] === undefined && headers.expect === undefined
     && (headers['connect-protocol-version'] ?? '1') === '1' && (timeout === undefined || (typeof timeout === 'string' && /^[1-9]\d{0,8}$/.test(timeout)));
 }
 
@@ -177,7 +171,7 @@ function decoded(method: DescMethodUnary, body: Uint8Array): Message {
   }
 }
 
-function answer(response: Http2ServerResponse, stream: ServerHttp2Stream, status: number, type: string, body: Uint8Array, more: Iterable<readonly [name: string, value: string]> | undefined): void {
+function answer(stream: ServerHttp2Stream, status: number, type: string, body: Uint8Array, more: Iterable<readonly [name: string, value: string]> | undefined): void {
   if (stream.destroyed || stream.headersSent) return;
   // Not with `response`: it says the end of the answer in a frame of its own, which both sides write and read for themselves.
   stream.respond({ ...Object.fromEntries(more ?? []), ':status': status, 'content-type': type, 'content-length': body.length });
@@ -185,6 +179,6 @@ function answer(response: Http2ServerResponse, stream: ServerHttp2Stream, status
   if (stream.readableEnded) return;
   // Not at once: a reset that overtakes the answer would be all that the caller sees.
   stream.resume();
-  const late = setTimeout(() => cut(response), REST_OF_BODY_MS);
+  const late = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), REST_OF_BODY_MS);
   stream.once('close', () => clearTimeout(late));
 }
