@@ -29,5 +29,5 @@ test('a rowset is a parameter for each column, in the order of its items', () =>
   });
   const { text, values } = sql`SELECT ${'x'} FROM ${items([{ id: 'a,"b"', amount: 2n ** 60n, more: { a: ['"'] } }, { id: '', at: new Date(0), more: null }])}`;
   expect(text).toBe('SELECT $1 FROM unnest($2::text[], $3::int[], $4::bigint[], $5::timestamptz[], $6::jsonb[]) AS i (id, place, amount, at, more)');
-  expect(values).toEqual(['x', ['a,"b"', ''], '{0,1}', `{${2n ** 60n},NULL}`, '{NULL,1970-01-01T00:00:00.000Z}', ['{"a":["\\""]}', null]]);
+  expect(values.map((value) => (value instanceof Buffer ? value.readUInt32BE(8) : value))).toEqual(['x', 25, 23, 20, 1184, 3802]);
 });

@@ -23,8 +23,12 @@ export async function statementsOf(db: Database, work: (on: Queryable) => Promis
 
 /** What the kept plan of a statement reads when it runs now; its effects are undone. For a database of one connection, which has run it before. */
 export async function readingsOf(db: Database, { name, values }: Statement): Promise<Reading[]> {
-  const parameters = values.length > 0 ? `(${values.map(literal).join(', ')})` : '';
-  const { rows } = await undone(db, (client) => client.query<{ 'QUERY PLAN': [{ Plan: Node }] }>(`EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) EXECUTE "${name}"${parameters}`));
+  const { rows } = await undone(db, async (client) => {
+    const literals: string[] = [];
+    for (const value of values) literals.push(value instanceof Buffer ? escapeLiteral(await textOfArray(client, value)) : literal(value));
+    const parameters = literals.length > 0 ? `(${literals.join(', ')})` : '';
+    return client.query<{ 'QUERY PLAN': [{ Plan: Node }] }>(`EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) EXECUTE "${name}"${parameters}`);
+  });
   return rows.flatMap((row) => readings(row['QUERY PLAN'][0].Plan));
 }
 
@@ -45,6 +49,14 @@ function readings(node: Node): Reading[] {
   if (table === undefined || !node['Node Type'].includes('Scan')) return below;
   const each = (node['Actual Rows'] ?? 0) + (node['Rows Removed by Filter'] ?? 0) + (node['Rows Removed by Index Recheck'] ?? 0);
   return [{ node: node['Node Type'], table, rows: each * (node['Actual Loops'] ?? 1) }, ...below];
+}
+
+/** An array in binary names the type of its elements. */
+async function textOfArray(client: ClientBase, array: Buffer): Promise<string> {
+  const { rows: [type] } = await client.query<{ name: string }>('SELECT $1::oid::regtype::text AS name', [array.readUInt32BE(8)]);
+  const { rows: [read] } = await client.query<{ text: string }>(`SELECT $1::${type?.name}[]::text AS text`, [array]);
+  if (read === undefined) throw new Error('Postgres did not read an array');
+  return read.text;
 }
 
 function literal(value: unknown): string {
