@@ -60,8 +60,7 @@ class Served {
     stream.respond({ ':status': 200, 'content-type': CHANNEL_TYPE });
     stream.on('data', (chunk: Buffer) => this.#read(chunk));
     stream.once('end', () => this.stop());
-    // What broke it shows in its end.
-    stream.on('error', () => {}).once('close', () => this.#close());
+    stream.once('close', () => this.#close());
   }
 
   /** No more calls; those under way are answered. */

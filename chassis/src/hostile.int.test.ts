@@ -9,6 +9,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GET_PRODUCT, envelope, eventually, failure, openSession, raw, rest } from '../test/callers.ts';
 import { type Stub, startStub } from '../test/stub-server.ts';
+import { CHANNEL_PATH } from './channel.ts';
 import { errorInfo } from './errors.ts';
 
 // A HEADERS frame with ":status: 400" (12th of the static table), or RST_STREAM.
@@ -59,6 +60,22 @@ describe('a hostile Host', () => {
 
   it('was survived', async () => {
     expect((await rest(server, '{"sku":"MUG"}')).status).toBe(200);
+  });
+});
+
+describe('a session that ends in the packet that opens a stream', () => {
+  it.each([
+    ['a call', GET_PRODUCT],
+    ['a channel', CHANNEL_PATH],
+  ])('with %s is survived', async (_title, path) => {
+    const text = (value: string): string => String.fromCharCode(value.length) + value;
+    // :path and :authority by their places in the static table, content-type (31st) as the first literal.
+    const headers = Buffer.from(`\u0083\u0086\u0004${text(path)}\u0001${text('localhost')}\u000f\u0010${text('application/proto')}`, 'latin1');
+    const goaway = Buffer.alloc(8);
+    goaway.writeUInt32BE(http2.constants.NGHTTP2_INTERNAL_ERROR, 4);
+    await raw(server.port, Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(4, 0, 0), frame(1, 4, 1, headers), frame(7, 0, 0, goaway)]));
+    const metrics = await (await fetch(`${server.url}/metrics`)).text();
+    expect(metrics).toMatch(/^millrace_uncaught_errors\{[^}]*\} 0$/m);
   });
 });
 

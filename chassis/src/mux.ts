@@ -138,7 +138,9 @@ function createHttp2(handler: NodeHandler, takeStream: StreamHandler, limits: Mu
   // Makes requests and responses, which cost a call a fifth of what its stream costs, only of what is left to it.
   const requests = http2.createServer(handler);
   server.on('stream', (stream, ...opening) => {
-    if (!takeStream(stream, opening[0])) requests.emit('stream', stream, ...opening);
+    // What broke a stream shows in its end. It may have ended before it is seen here, with its session.
+    stream.on('error', () => {});
+    if (!stream.destroyed && !takeStream(stream, opening[0])) requests.emit('stream', stream, ...opening);
   });
   server.on('session', (session) => {
     let streams = 0;

@@ -93,8 +93,7 @@ export function createUnary({ calls, access, maxBytes, limitMs, aborting }: Unar
       body: () => bodyOf(stream, maxBytes),
       answer: (...what) => answer(stream, ...what),
     });
-    // What broke it shows in its end.
-    stream.on('error', () => {}).once('close', gone);
+    stream.once('close', gone);
   }
 
   function carryOut({ method, implementation }: Unary, asked: Asked): () => void {
