@@ -5,7 +5,7 @@ import { sizeDelimitedEncode } from '@bufbuild/protobuf/wire';
 import { AnswerBundleSchema, type BundledAnswer, BundledAnswerSchema, type BundledCall, CallBundleSchema } from '@millrace/gen/millrace/ops/v1/bundle_pb.js';
 import { CHANNEL_PATH, CHANNEL_TYPE, Cutter, IDLE_MS, MAX_BUNDLED, MAX_BUNDLE_BYTES, MAX_UNDER_WAY, SAID, bundlesOf, recordOf } from './channel.ts';
 import { InFlight } from './in-flight.ts';
-import { headersOf, hostOf } from './node-request.ts';
+import { hasHost, headersOf, hostOf } from './node-request.ts';
 import type { Asked } from './unary.ts';
 
 /** A bundle takes longer only when somebody holds it back. */
@@ -27,7 +27,7 @@ export function createChannels(carryOut: CarryOut, stopping: AbortSignal) {
   return {
     /** Serves a channel; false when the request is none. */
     serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
-      if (headers[':path'] !== CHANNEL_PATH || headers[':method'] !== 'POST') return false;
+      if (headers[':path'] !== CHANNEL_PATH || headers[':method'] !== 'POST' || !hasHost(headers)) return false;
       const served = new Served(stream, hostOf(headers), carryOut);
       stream.once('close', open.add(served));
       if (stopping.aborted) served.stop();

@@ -63,8 +63,8 @@ function writeArray([type, valueOf]: Column<unknown>, items: readonly unknown[],
   scratch.writeInt32BE(nulls, head + 4);
   scratch.writeInt32BE(oid, head + 8);
   if (dimensions === 0) return at;
-  scratch.writeInt32BE(items.length, head + 12);
-  scratch.writeInt32BE(1, head + 16);
+  scratch.writeInt32BE(items.length, head + HEAD_BYTES);
+  scratch.writeInt32BE(1, head + HEAD_BYTES + 4);
   return at;
 }
 

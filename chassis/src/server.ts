@@ -92,7 +92,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     if (options.fallback) return options.fallback(request, response);
     writeText(response, 404, 'there is nothing here\n');
   };
-  const takeStream: StreamHandler = (stream, headers) => hasHost(headers) && (unary.serve(stream, headers) || channels?.serve(stream, headers) === true);
+  const takeStream: StreamHandler = (stream, headers) => unary.serve(stream, headers) || channels?.serve(stream, headers) === true;
   const mux = createMux(guarded(handle, log), guardedStream(takeStream, log), limits);
   await listen(mux.server, options.host, options.port);
   const { port } = mux.server.address() as AddressInfo;

@@ -11,7 +11,7 @@ import { CallContext } from './call-context.ts';
 import { type Calls, ENDED } from './calls.ts';
 import { refuse } from './errors.ts';
 import { InFlight } from './in-flight.ts';
-import { headersOf, hostOf } from './node-request.ts';
+import { hasHost, headersOf, hostOf } from './node-request.ts';
 import { validate } from './validation.ts';
 
 export type UnaryOptions = {
@@ -71,7 +71,7 @@ export function createUnary({ calls, access, maxBytes, limitMs, aborting }: Unar
     /** Serves the call if it has the usual shape; false leaves it to connect-es, which also knows how to refuse a wrong one. */
     serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
       const unary = served.get(headers[':path'] as string);
-      if (unary === undefined || headers[':method'] !== 'POST' || !isUsualCall(headers)) return false;
+      if (unary === undefined || headers[':method'] !== 'POST' || !isUsualCall(headers) || !hasHost(headers)) return false;
       serveStream(unary, stream, headers);
       return true;
     },
