@@ -23,7 +23,7 @@ export function goals(apart: Results, together: Results | undefined, growth: Gro
     atLeast('holds of one sku at the stock statement', 10, ratio(at['stock statement'], at['limit: stock update']), ' × an update per request'),
     atMost('service and database CPU per order, apart', 650, cpuOf(at['place, order, 64']), ' µs'),
     atMost('service and database CPU per order, together', 450, cpuOf(together?.figures['place, order, 64']), ' µs'),
-    steady(journey, atLeast(`whole journey, apart${journey ? `, ${journey.backlog[0]} under way at the start, ${journey.backlog[1]} at the end` : ''}`, 400, journey?.rate, ' orders/s')),
+    steady(journey, atLeast(`whole journey, apart${journey ? `, for ${journey.seconds} s, ${journey.backlog[0]} under way in its first quarter, ${journey.backlog[1]} in its last` : ''}`, 400, journey?.rate, ' orders/s')),
     atMost('idle latency of place at the edge, p50', 4, one?.p50, ' ms'),
     atMost('idle latency of place at the edge, p99', 15, one?.p99, ' ms'),
     atMost('idle latency of place at the order service, p50', 4, at['place, order, 1']?.p50, ' ms'),

@@ -19,12 +19,14 @@ export type JourneyTask = Basket & {
   rampMs: number;
 };
 
-/** `done` journeys ended within `ms`; `backlog` were on their way when that time began and when it ended. */
+/** `done` journeys ended within `ms`; `backlog` were on their way, on an average, in the first and in the last quarter of that time. */
 export type Journey = { placed: number; done: number; ms: number; latencies: Histogram; backlog: [number, number]; stillOpen: number };
 
 const MAILS = 2;
 /** Calls in flight; the bound on orders under way is what paces. */
 const PLACERS = 32;
+/** How often it is looked how many are under way: orders come in batches, and so a single look says little. */
+const LOOK_MS = 50;
 /** What is under way at the end gets this long to arrive. */
 const SETTLE_MS = 60_000;
 
@@ -83,14 +85,22 @@ export async function runJourney(task: JourneyTask): Promise<Journey> {
     waiting.forEach((resolve) => resolve());
     waiting.clear();
   };
-  const look = () => ({ at: performance.now(), ended, backlog: open.size });
+  const look = () => ({ at: performance.now(), ended });
+  const underway: number[] = [];
+  const looks = setInterval(() => performance.now() - begun >= task.rampMs && underway.push(open.size), LOOK_MS);
   const atStart = new Promise<ReturnType<typeof look>>((resolve) => setTimeout(() => resolve(look()), task.rampMs));
   const atEnd = new Promise<ReturnType<typeof look>>((resolve) => setTimeout(() => resolve(look()), task.rampMs + task.ms));
   await Promise.all(Array.from({ length: PLACERS }, (_, i) => placer(i)));
   const [from, to] = await Promise.all([atStart, atEnd]);
+  clearInterval(looks);
+  const quarter = Math.ceil(underway.length / 4);
   const deadline = performance.now() + SETTLE_MS;
   while (open.size > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50));
   caller.close();
   await connection.close();
-  return { placed, done: to.ended - from.ended, ms: to.at - from.at, latencies, backlog: [from.backlog, to.backlog], stillOpen: open.size };
+  return { placed, done: to.ended - from.ended, ms: to.at - from.at, latencies, backlog: [mean(underway.slice(0, quarter)), mean(underway.slice(-quarter))], stillOpen: open.size };
+}
+
+function mean(counts: number[]): number {
+  return Math.round(counts.reduce((sum, count) => sum + count, 0) / Math.max(1, counts.length));
 }

@@ -16,7 +16,8 @@ import { RefusedError } from './refused.ts';
 import { ROOT, type System, until } from './system.ts';
 import { type WarmUp, warmUp } from './warm-up.ts';
 
-export type JourneyFigure = { rate: number; p50: number; p99: number; backlog: [number, number]; cpu: Record<string, number> };
+/** Orders a second, for `seconds`. */
+export type JourneyFigure = { rate: number; seconds: number; p50: number; p99: number; backlog: [number, number]; cpu: Record<string, number> };
 export type Results = {
   together: boolean;
   warmUp: WarmUp;
@@ -39,7 +40,10 @@ const HOT_STOCK = 1_000_000_000;
 /** Orders that don't count, after a limit was measured: the first that touches a page after a checkpoint pays for its copy in the log. */
 const SETTLING = 1_000;
 const SCRATCH_PASSWORD = 'scratch';
-const UNDERWAY = 600;
+/** Four seconds' worth: with fewer the services' rests would set the pace, not the machine. */
+const UNDERWAY = 1_600;
+/** What gathers in half a minute in which a service is away. */
+const BACKLOG = 16_000;
 
 const hearing = (stream: string, ...services: string[]): Consumer[] => CONSUMERS.filter((consumer) => consumer.stream === stream && services.includes(consumer.service));
 /** What begins when an order was placed: held while placing itself is measured. */
@@ -162,13 +166,13 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     if (seen.stillOpen > 0) throw new RefusedError([`${seen.stillOpen} journeys of ${seen.placed} did not end`]);
     acknowledged.orders += seen.placed;
     acknowledged.journeys += seen.placed;
-    return { rate: (seen.done / seen.ms) * 1_000, p50: percentile(seen.latencies, 0.5), p99: percentile(seen.latencies, 0.99), backlog: seen.backlog, cpu: each(spent(before, cpuTimes(groups)), seen.placed) };
+    return { rate: (seen.done / seen.ms) * 1_000, seconds: Math.round(seen.ms / 1_000), p50: percentile(seen.latencies, 0.5), p99: percentile(seen.latencies, 0.99), backlog: seen.backlog, cpu: each(spent(before, cpuTimes(groups)), seen.placed) };
   }
 
   /** What hears of payments is held while orders are paid, then let go one after the other, mails last: what follows from a drain waits until all are over. */
   async function drainAfterPayment(drained: Record<string, number>): Promise<void> {
     say('consumers');
-    const calls = flags.quick ? 1_000 : 3_000;
+    const calls = flags.quick ? 1_000 : BACKLOG;
     const drains = [...hearing('PAYMENTS', 'inventory', 'order'), ...hearing('INVENTORY', 'order'), ...hearing('PAYMENTS', 'notification')];
     await broker.hold(drains);
     const { done } = await place({ url: edge, ...SPREAD, calls, paymentMethod: 'pm_card_visa' });
