@@ -21,17 +21,19 @@ const MAX_DRAIN_ROUNDS = 10_000;
 
 /** A round with fewer items is no sign of load. */
 const BUSY_ITEMS = 4;
-/** With so many in a round one more saves nothing: a backlog is worked off without rests. */
-const ENOUGH_ITEMS = 200;
+/** With so many in a round one more saves nothing: a backlog is worked off without rests. No more than a consumer's batch. */
+const ENOUGH_ITEMS = 250;
 /**
  * From one round to the next, at the least. A publication or a transaction costs the machine several ms however little is in it, so what follows
  * closely upon something else travels with what comes next; what comes alone does not wait.
  */
 const PACE_MS = 25;
-/** The same under load: at 400 items a second forty share a round. */
+/** The same under load: at 100 items a second ten share a round. */
 const BUSY_PACE_MS = 100;
-/** What a rest may add to the way of an event, at each stage of an order, on a machine that is at its limit. */
-const LONGEST_REST_MS = 150;
+/** And for each item of the round: from 200 items a second rounds grow, and with them the pace, to its longest. */
+const PACE_PER_ITEM_MS = 5;
+/** At 400 items a second a hundred share a round. What a rest may add to the way of an event, at each stage of an order, on a machine that is at its limit. */
+const LONGEST_PACE_MS = 250;
 
 /**
  * How long to rest after a round of a loop that nobody waits for, so that the next one finds more to do together: nothing when there was nothing
@@ -40,7 +42,8 @@ const LONGEST_REST_MS = 150;
 export function restAfter(items: number, tookMs: number): number {
   if (items === 0 || items >= ENOUGH_ITEMS) return 0;
   if (items < BUSY_ITEMS) return Math.max(PACE_MS - tookMs, 0);
-  return Math.min(Math.max(BUSY_PACE_MS - tookMs, tookMs), LONGEST_REST_MS);
+  const paceMs = Math.min(Math.max(BUSY_PACE_MS, items * PACE_PER_ITEM_MS), LONGEST_PACE_MS);
+  return Math.min(Math.max(paceMs - tookMs, tookMs), LONGEST_PACE_MS);
 }
 
 export type LoopOptions = { name: string; log: Log; pollMs: number; rest?: (items: number, tookMs: number) => number; round: () => Promise<number> };
