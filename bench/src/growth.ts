@@ -1,6 +1,7 @@
 // What an order costs when there are many already: the same load on a system with ten thousand orders, a hundred thousand, a million.
+import { CONSUMERS } from '../../local/src/topology.ts';
 import { auditDatabases, rows } from './audit.ts';
-import { CONSUMERS, openBroker } from './consumers.ts';
+import { openBroker } from './consumers.ts';
 import { createFiller } from './fill/fill.ts';
 import type { Flags } from './flags.ts';
 import { type Figure, type Sample, figure, measure, startLoader } from './measure.ts';

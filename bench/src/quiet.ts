@@ -1,6 +1,7 @@
 // When nothing is left to do from earlier orders.
+import { CONSUMERS } from '../../local/src/topology.ts';
 import { rows } from './audit.ts';
-import { type Broker, CONSUMERS, type Consumer } from './consumers.ts';
+import type { Broker, Consumer } from './consumers.ts';
 import { type System, until } from './system.ts';
 
 export const SETTLED_MS = 300_000;

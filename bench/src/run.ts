@@ -2,9 +2,10 @@
 import path from 'node:path';
 import { migrate } from '@millrace/chassis/migrate';
 import { ensureDatabase } from '../../local/src/postgres.ts';
+import { CONSUMERS, type ConsumerRoute } from '../../local/src/topology.ts';
 import { type Acknowledged, auditAtRest, auditHeld, rows } from './audit.ts';
 import { type Batches, type Share, batchesOf, saidWhile } from './batches.ts';
-import { CONSUMERS, type Consumer, openBroker } from './consumers.ts';
+import { openBroker } from './consumers.ts';
 import type { Flags } from './flags.ts';
 import { percentile } from './histogram.ts';
 import type { Journey } from './load-journey.ts';
@@ -45,7 +46,7 @@ const UNDERWAY = 1_600;
 /** What gathers in half a minute in which a service is away. */
 const BACKLOG = 16_000;
 
-const hearing = (stream: string, ...services: string[]): Consumer[] => CONSUMERS.filter((consumer) => consumer.stream === stream && services.includes(consumer.service));
+const hearing = (stream: string, ...services: string[]): ConsumerRoute[] => CONSUMERS.filter((consumer) => consumer.stream === stream && services.includes(consumer.service));
 /** What begins when an order was placed: held while placing itself is measured. */
 const AFTERWARDS = hearing('ORDERS', 'payment', 'notification');
 
@@ -197,9 +198,9 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     }
   }
 
-  async function drain(consumer: Consumer, drained: Record<string, number>): Promise<void> {
+  async function drain(consumer: ConsumerRoute, drained: Record<string, number>): Promise<void> {
     const { events, ms: took } = await broker.drain(consumer);
-    if (events > 0) drained[`${consumer.service} ← ${consumer.stream}`] = (events / took) * 1_000;
+    if (events > 0) drained[`${consumer.durable} ← ${consumer.stream}`] = (events / took) * 1_000;
   }
 
   async function makeScratch(): Promise<void> {

@@ -1,4 +1,4 @@
-// Hears other services' events: a durable pull consumer per stream, batch first, one by one on failure, dead letters last.
+// Hears other services' events: through durable pull consumers, batch first, one by one on failure, dead letters last.
 
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { Message } from '@bufbuild/protobuf';
@@ -7,7 +7,7 @@ import { backoff } from './backoff.ts';
 import { crashPoint } from './crash-point.ts';
 import type { Database } from './db.ts';
 import { buryEvent } from './dead-letters.ts';
-import { eventKind } from './events.ts';
+import { durableOf, eventKind } from './events.ts';
 import { handleOnce, readEvent, type Heard, type RawEvent, type Reaction } from './inbox.ts';
 import { InFlight } from './in-flight.ts';
 import type { Log } from './log.ts';
@@ -37,21 +37,23 @@ const DRAIN_POLL_MS = 10;
 export type ConsumerOptions = {
   service: string;
   stream: string;
+  durable: string;
   db: Database;
   log: Log;
   reactions: ReadonlyMap<string, Reaction>;
   broker: () => JetStreamClient | undefined;
 };
 
-/** One consumer for each stream that the reactions hear. */
-export function createConsumers(options: Omit<ConsumerOptions, 'stream'>): Loop[] {
-  const streams = new Set([...options.reactions.values()].map((reaction) => eventKind(reaction.schema).stream));
-  return [...streams].map((stream) => createConsumer({ ...options, stream }));
+/** One for each durable consumer through which the reactions hear. */
+export function createConsumers(options: Omit<ConsumerOptions, 'stream' | 'durable'>): Loop[] {
+  const kinds = [...options.reactions.values()].map((reaction) => eventKind(reaction.schema));
+  const places = kinds.map((kind) => ({ stream: kind.stream, durable: durableOf(options.service, kind) }));
+  return [...new Map(places.map((place) => [`${place.stream} ${place.durable}`, place])).values()].map((place) => createConsumer({ ...options, ...place }));
 }
 
 export function createConsumer(options: ConsumerOptions): Loop {
-  const { service, stream, db, reactions, broker } = options;
-  const log = options.log.child({ stream });
+  const { stream, durable, db, reactions, broker } = options;
+  const log = options.log.child({ stream, durable });
   const queue: JsMsg[] = [];
   const failures = new Map<string, number>();
   const handling = new InFlight<JsMsg[]>();
@@ -129,7 +131,7 @@ export function createConsumer(options: ConsumerOptions): Loop {
   }
 
   async function consume(js: JetStreamClient, signal: AbortSignal): Promise<void> {
-    const consumer = await js.consumers.get(stream, service);
+    const consumer = await js.consumers.get(stream, durable);
     messages = await consumer.consume({ max_messages: PULL, expires: PULL_EXPIRES_MS, callback: take, abort_on_missing_resource: true });
     const stop = () => void messages?.close();
     signal.addEventListener('abort', stop);
@@ -152,7 +154,7 @@ export function createConsumer(options: ConsumerOptions): Loop {
   }
 
   return {
-    name: `consumer ${stream}`,
+    name: `consumer ${stream} ${durable}`,
     tick: async () => queue.length,
     poke() {},
     async drain() {
@@ -160,7 +162,7 @@ export function createConsumer(options: ConsumerOptions): Loop {
         await Promise.all(lanes);
         const js = broker();
         if (js === undefined) throw new Error('the broker is away');
-        const info = await (await js.consumers.get(stream, service)).info();
+        const info = await (await js.consumers.get(stream, durable)).info();
         if (info.num_pending === 0 && info.num_ack_pending === 0 && queue.length === 0) return;
         await setTimeout(DRAIN_POLL_MS);
       }

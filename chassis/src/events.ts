@@ -15,6 +15,8 @@ export type EventKind = {
   heardBy: string[];
   /** Whose every instance listens as well, without the broker's promise. */
   overheardBy: string[];
+  /** Whether its hearers have a consumer for it alone. */
+  apart: boolean;
 };
 
 const kinds = new WeakMap<DescMessage, EventKind>();
@@ -30,10 +32,15 @@ export function eventKind(schema: DescMessage): EventKind {
 
 function readKind(schema: DescMessage): EventKind {
   if (!hasOption(schema, eventOption)) throw new Error(`${schema.typeName} is not an event`);
-  const { subject, aggregate, heardBy, overheardBy } = getOption(schema, eventOption);
+  const { subject, aggregate, heardBy, overheardBy, apart } = getOption(schema, eventOption);
   const field = schema.fields.find((candidate) => candidate.name === aggregate);
   if (field === undefined) throw new Error(`${schema.typeName} has no field ${aggregate}`);
-  return { schema, subject, stream: streamOf(subject), aggregate: field.localName, heardBy, overheardBy };
+  return { schema, subject, stream: streamOf(subject), aggregate: field.localName, heardBy, overheardBy, apart };
+}
+
+/** The durable consumer through which a service hears an event. */
+export function durableOf(service: string, { subject, apart }: Pick<EventKind, 'subject' | 'apart'>): string {
+  return apart ? `${service}-${subject.split('.')[1] ?? ''}` : service;
 }
 
 /** The stream that holds a subject. */

@@ -24,7 +24,7 @@ describe.each(SERVICES)('%s', (service) => {
 
   test('may take and ack from its own consumers only', () => {
     const calls = publish.allow.filter((subject) => /CONSUMER|ACK/.test(subject));
-    for (const call of calls) expect(call).toMatch(new RegExp(`^\\$JS\\.(API\\.CONSUMER\\.(MSG\\.NEXT|INFO)\\.[A-Z]+\\.${service}|ACK\\.[A-Z]+\\.${service}\\.>)$`));
+    for (const call of calls) expect(call).toMatch(new RegExp(`^\\$JS\\.(API\\.CONSUMER\\.(MSG\\.NEXT|INFO)\\.[A-Z]+\\.${service}(-[a-z_]+)?|ACK\\.[A-Z]+\\.${service}(-[a-z_]+)?\\.>)$`));
   });
 
   test('may change nothing about streams', () => {

@@ -1,5 +1,5 @@
 // What each broker user may do. Services: say their own events, read and ack their own consumers, nothing else.
-import { EVENTS, HEARERS, STREAMS, heardBy } from './topology.ts';
+import { CONSUMERS, EVENTS, STREAMS } from './topology.ts';
 
 export type Permissions = { publish: Rule; subscribe: Rule };
 type Rule = { allow: string[]; deny?: string[] };
@@ -14,12 +14,13 @@ export const INSPECTOR = 'inspector';
 
 export function servicePermissions(service: string): Permissions {
   const own = EVENTS.filter((event) => event.saidBy === service).map((event) => `${event.subject}.*`);
-  const heard = [...heardBy(service).keys()].flatMap((stream) => [
-    `$JS.API.CONSUMER.MSG.NEXT.${stream}.${service}`,
-    `$JS.API.CONSUMER.INFO.${stream}.${service}`,
-    `$JS.ACK.${stream}.${service}.>`,
+  const consumers = CONSUMERS.filter((consumer) => consumer.service === service);
+  const heard = consumers.flatMap(({ stream, durable }) => [
+    `$JS.API.CONSUMER.MSG.NEXT.${stream}.${durable}`,
+    `$JS.API.CONSUMER.INFO.${stream}.${durable}`,
+    `$JS.ACK.${stream}.${durable}.>`,
   ]);
-  const known = new Set([...EVENTS.filter((event) => event.saidBy === service).map((event) => event.stream), ...heardBy(service).keys()]);
+  const known = new Set([...EVENTS.filter((event) => event.saidBy === service), ...consumers].map(({ stream }) => stream));
   return {
     publish: { allow: [...own, ...heard, ...[...known].map((stream) => `$JS.API.STREAM.INFO.${stream}`)] },
     subscribe: { allow: [`_INBOX_${service}.>`, ...EVENTS.filter((event) => event.overheardBy.includes(service)).map((event) => `${event.subject}.*`)] },
@@ -31,7 +32,7 @@ export function inspectorPermissions(): Permissions {
   // `nats stream view` makes a consumer of its own, reads through it and removes it.
   const viewing = ['CONSUMER.CREATE.>', 'CONSUMER.DURABLE.CREATE.*.*', 'CONSUMER.MSG.NEXT.*.*', 'CONSUMER.DELETE.*.*'];
   // The services' consumers share those subjects: reading from them would take their messages, creating would change them.
-  const guarded = HEARERS.flatMap((name) => [
+  const guarded = [...new Set(CONSUMERS.map(({ durable }) => durable))].flatMap((name) => [
     `$JS.API.CONSUMER.CREATE.*.${name}`,
     `$JS.API.CONSUMER.CREATE.*.${name}.>`,
     `$JS.API.CONSUMER.DURABLE.CREATE.*.${name}`,

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { type TestNats, newFolder, startTestNats } from '../../test/support/servers.ts';
 import { ROOT } from './home.ts';
 import { USERS } from './nats.ts';
+import { applyTopology } from './streams.ts';
 import { STREAMS } from './topology.ts';
 
 let nats: TestNats;
@@ -99,6 +100,27 @@ test('the inspector cannot publish, delete, or touch what a service reads', asyn
   await expect(manager.consumers.delete('ORDERS', 'payment')).rejects.toThrow(/permissions violation/i);
   await expect(manager.consumers.update('ORDERS', 'payment', { max_ack_pending: 1 })).rejects.toThrow(/permissions violation/i);
   await expect(inspector.request('$JS.API.CONSUMER.MSG.NEXT.ORDERS.payment', '{"batch":1}', { timeout: 1_000 })).rejects.toThrow(/permissions violation/i);
+});
+
+test('an event that is heard apart from now on goes on where it was heard with the rest of its stream', async () => {
+  const setup = await as('setup');
+  const manager = await jetstreamManager(setup);
+  // As it was before.
+  for (const durable of ['order-committed', 'order-released']) await manager.consumers.delete('INVENTORY', durable);
+  await manager.consumers.update('INVENTORY', 'order', { filter_subjects: ['inventory.committed.*', 'inventory.released.*', 'inventory.shortfall.*'] });
+  for (const order of ['o-1', 'o-2', 'o-3']) await jetstream(setup).publish(`inventory.committed.${order}`, '{}');
+  const before = await jetstream(await as('order')).consumers.get('INVENTORY', 'order');
+  await (await before.next({ expires: 5_000 }))?.ackAck();
+  const taken = await before.next({ expires: 5_000 });
+  expect(taken?.subject).toBe('inventory.committed.o-2');
+
+  await applyTopology(setup);
+  await applyTopology(setup);
+  const apart = await jetstream(await as('order')).consumers.get('INVENTORY', 'order-committed');
+  const heard = [await apart.next({ expires: 5_000 }), await apart.next({ expires: 5_000 })];
+  expect(heard.map((message) => message?.subject)).toEqual(['inventory.committed.o-2', 'inventory.committed.o-3']);
+  await Promise.all(heard.map(async (message) => message?.ackAck()));
+  expect((await apart.info()).num_pending).toBe(0);
 });
 
 test('what was acknowledged is there after kill -9', async () => {

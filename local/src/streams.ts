@@ -1,8 +1,8 @@
 // Makes the streams and durable consumers that the topology asks for. Repeats harmlessly: it runs at every start.
 import { statfsSync } from 'node:fs';
-import { AckPolicy, type ConsumerConfig, DeliverPolicy, DiscardPolicy, type JetStreamManager, ReplayPolicy, RetentionPolicy, StorageType, type StreamConfig, jetstreamManager } from '@nats-io/jetstream';
+import { AckPolicy, DeliverPolicy, DiscardPolicy, type JetStreamManager, ReplayPolicy, RetentionPolicy, StorageType, type StreamConfig, jetstreamManager } from '@nats-io/jetstream';
 import { type NatsConnection, nanos } from '@nats-io/transport-node';
-import { HEARERS, STREAMS, heardBy } from './topology.ts';
+import { CONSUMERS, type ConsumerRoute, STREAMS } from './topology.ts';
 
 const DAY_MS = 86_400_000;
 /** Longer than a service may be down; published rows stay in the services' databases besides. */
@@ -20,9 +20,7 @@ const NOT_FOUND = new Set([10059, 10014]);
 export async function applyTopology(connection: NatsConnection, maxBytes: number = MAX_STREAM_BYTES): Promise<void> {
   const manager = await jetstreamManager(connection);
   for (const stream of STREAMS) await applyStream(manager, streamConfig(stream, maxBytes));
-  for (const service of HEARERS) {
-    for (const [stream, subjects] of heardBy(service)) await applyConsumer(manager, stream, consumerConfig(service, subjects));
-  }
+  for (const consumer of CONSUMERS) await applyConsumer(manager, consumer);
 }
 
 /** How large a stream may grow on the disk that holds this folder. */
@@ -46,12 +44,12 @@ function streamConfig(name: string, maxBytes: number): Partial<StreamConfig> & {
   };
 }
 
-function consumerConfig(service: string, subjects: string[]): ConsumerConfig & { durable_name: string } {
+/** Without where it begins, which never changes. */
+function consumerConfig({ service, durable, subjects }: ConsumerRoute) {
   return {
-    durable_name: service,
+    durable_name: durable,
     description: `what ${service} hears`,
     ack_policy: AckPolicy.Explicit,
-    deliver_policy: DeliverPolicy.All,
     replay_policy: ReplayPolicy.Instant,
     ack_wait: nanos(ACK_WAIT_MS),
     max_deliver: -1,
@@ -67,10 +65,17 @@ async function applyStream(manager: JetStreamManager, wanted: Partial<StreamConf
   else await manager.streams.update(wanted.name, { ...wanted, max_bytes: Math.max(there.config.max_bytes, wanted.max_bytes ?? 0) });
 }
 
-async function applyConsumer(manager: JetStreamManager, stream: string, wanted: ConsumerConfig & { durable_name: string }): Promise<void> {
-  const there = await orMissing(manager.consumers.info(stream, wanted.durable_name));
-  if (there) await manager.consumers.update(stream, wanted.durable_name, wanted);
-  else await manager.consumers.add(stream, wanted);
+async function applyConsumer(manager: JetStreamManager, route: ConsumerRoute): Promise<void> {
+  const { stream, service, durable } = route;
+  const wanted = consumerConfig(route);
+  if (await orMissing(manager.consumers.info(stream, durable))) {
+    await manager.consumers.update(stream, durable, wanted);
+    return;
+  }
+  // An event that is heard apart from now on was heard with the rest of its stream so far: that consumer is changed after this one is made.
+  const before = durable === service ? undefined : await orMissing(manager.consumers.info(stream, service));
+  const from = before ? { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: before.ack_floor.stream_seq + 1 } : { deliver_policy: DeliverPolicy.All };
+  await manager.consumers.add(stream, { ...wanted, ...from });
 }
 
 async function orMissing<T>(asked: Promise<T>): Promise<T | undefined> {

@@ -3,7 +3,7 @@ import { connect } from '@nats-io/transport-node';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { Client } from 'pg';
 import { natsLogin } from '../../local/src/nats.ts';
-import { HEARERS, heardBy } from '../../local/src/topology.ts';
+import { CONSUMERS } from '../../local/src/topology.ts';
 import type { Service, System } from './system.ts';
 
 export async function query<T extends object>(system: System, service: Service, text: string, values: unknown[] = []): Promise<T[]> {
@@ -27,15 +27,15 @@ export async function count(system: System, service: Service, what: string, valu
 
 export type Consumer = { stream: string; service: string; waiting: number; redelivered: number; deliveries: number };
 
-/** What each service has yet to hear, and how often something was delivered. */
+/** What each service has yet to hear by each of its consumers, and how often something was delivered. */
 export async function consumers(system: System): Promise<Consumer[]> {
   const connection = await connect({ ...natsLogin(system.runtime.nats), reconnect: false, timeout: 5_000 });
   try {
     const manager = await jetstreamManager(connection, { checkAPI: false });
-    return await Promise.all(HEARERS.flatMap((service) => [...heardBy(service).keys()].map(async (stream) => {
-      const info = await manager.consumers.info(stream, service);
+    return await Promise.all(CONSUMERS.map(async ({ service, stream, durable }) => {
+      const info = await manager.consumers.info(stream, durable);
       return { stream, service, waiting: info.num_pending + info.num_ack_pending, redelivered: info.num_redelivered, deliveries: info.delivered.consumer_seq };
-    })));
+    }));
   } finally {
     await connection.close();
   }

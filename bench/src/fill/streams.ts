@@ -3,9 +3,9 @@ import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jet
 import { connect, headers } from '@nats-io/transport-node';
 import pg from 'pg';
 import { natsLogin } from '../../../local/src/nats.ts';
-import { EVENTS } from '../../../local/src/topology.ts';
+import { CONSUMERS, EVENTS } from '../../../local/src/topology.ts';
 import { rows } from '../audit.ts';
-import { type Broker, CONSUMERS } from '../consumers.ts';
+import type { Broker } from '../consumers.ts';
 import type { System } from '../system.ts';
 
 /** The most that the broker takes in one. */

@@ -2,7 +2,7 @@
 import { type NatsConnection, type Status, connect } from '@nats-io/transport-node';
 import { natsLogin } from '../../../local/src/nats.ts';
 import { INSPECTOR, SETUP_USER } from '../../../local/src/nats-permissions.ts';
-import { EVENTS, HEARERS, STREAMS, heardBy } from '../../../local/src/topology.ts';
+import { CONSUMERS, EVENTS, STREAMS } from '../../../local/src/topology.ts';
 import { attack } from '../attack.ts';
 import type { Context } from '../experiment.ts';
 import { SERVICES, type System } from '../system.ts';
@@ -68,11 +68,11 @@ function foreignSubjects(user: string): string[] {
   const word = EVENTS.find(({ saidBy }) => saidBy === user)?.stream.toLowerCase() ?? 'orders';
   const events = EVENTS.filter(({ saidBy }) => saidBy !== user).map(({ subject }) => `${subject}.${MARK}`);
   const streams = STREAMS.flatMap((stream) => [...CHANGING, ...(user === INSPECTOR ? [] : ['STREAM.MSG.GET', 'DIRECT.GET'])].map((verb) => `$JS.API.${verb}.${stream}`));
-  const consumers = HEARERS.flatMap((hearer) => [...heardBy(hearer).keys()].flatMap((stream) => {
-    const making = [`CONSUMER.CREATE.${stream}.${hearer}`, `CONSUMER.CREATE.${stream}.${hearer}.>`.replace('>', `${stream.toLowerCase()}.x`), `CONSUMER.DURABLE.CREATE.${stream}.${hearer}`, `CONSUMER.DELETE.${stream}.${hearer}`, `CONSUMER.PAUSE.${stream}.${hearer}`, `CONSUMER.UNPIN.${stream}.${hearer}`];
-    const reading = hearer === user ? [] : [`$JS.API.CONSUMER.MSG.NEXT.${stream}.${hearer}`, `$JS.ACK.${stream}.${hearer}.1.1.1.1.0`, ...(user === INSPECTOR ? [] : [`$JS.API.CONSUMER.INFO.${stream}.${hearer}`])];
+  const consumers = CONSUMERS.flatMap(({ service, stream, durable }) => {
+    const making = [`CONSUMER.CREATE.${stream}.${durable}`, `CONSUMER.CREATE.${stream}.${durable}.>`.replace('>', `${stream.toLowerCase()}.x`), `CONSUMER.DURABLE.CREATE.${stream}.${durable}`, `CONSUMER.DELETE.${stream}.${durable}`, `CONSUMER.PAUSE.${stream}.${durable}`, `CONSUMER.UNPIN.${stream}.${durable}`];
+    const reading = service === user ? [] : [`$JS.API.CONSUMER.MSG.NEXT.${stream}.${durable}`, `$JS.ACK.${stream}.${durable}.1.1.1.1.0`, ...(user === INSPECTOR ? [] : [`$JS.API.CONSUMER.INFO.${stream}.${durable}`])];
     return [...making.map((verb) => `$JS.API.${verb}`), ...reading];
-  }));
+  });
   const inboxes = [...SERVICES.filter((name) => name !== user).map((name) => `_INBOX_${name}.${MARK}`), `_INBOX.${MARK}`];
   return [...events, `${word}.teleported.${MARK}`, `${word}.${MARK}`, ...streams, ...consumers, ...ADMINISTERING, ...inboxes];
 }

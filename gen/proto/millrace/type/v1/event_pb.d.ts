@@ -45,6 +45,14 @@ export declare type EventOptions = Message<"millrace.type.v1.EventOptions"> & {
    * @generated from field: repeated string overheard_by = 4;
    */
   overheardBy: string[];
+
+  /**
+   * Each hearer has a durable consumer for it alone, "<service>-<event>", beside the one for the rest of the stream. For frequent events in
+   * a stream with subjects that come again: far behind in one, the broker searches it for every subject of several filters, message by message.
+   *
+   * @generated from field: bool apart = 5;
+   */
+  apart: boolean;
 };
 
 /**
