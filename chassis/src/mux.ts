@@ -60,20 +60,14 @@ export function createMux(handler: NodeHandler, takeStream: StreamHandler, limit
   const sniffing = new Set<net.Socket>();
   const sockets = new Set<net.Socket>();
   const sessions = new Set<http2.ServerHttp2Session>();
-  let inFlight = 0;
-  const count = (exchange: NodeJS.EventEmitter): void => {
-    inFlight += 1;
-    exchange.once('close', () => (inFlight -= 1));
-  };
+  const inFlight = { count: 0 };
   let draining = false;
   const h1 = createHttp1((request, response) => {
-    count(response);
+    inFlight.count += 1;
+    response.once('close', () => (inFlight.count -= 1));
     handler(request, response);
   }, limits);
-  const h2 = createHttp2(handler, (stream, headers) => {
-    count(stream);
-    return takeStream(stream, headers);
-  }, limits, sessions);
+  const h2 = createHttp2(handler, takeStream, limits, sessions, inFlight);
   h2.on('session', (session) => {
     if (draining) giveNotice(session);
   });
@@ -104,13 +98,13 @@ export function createMux(handler: NodeHandler, takeStream: StreamHandler, limit
       sessions.forEach(giveNotice);
       const started = performance.now();
       const passed = (ms: number): boolean => performance.now() - started >= ms;
-      const quiet = (): boolean => inFlight === 0 && (passed(LAST_WORDS_MS) || sniffing.size + sessions.size === 0);
+      const quiet = (): boolean => inFlight.count === 0 && (passed(LAST_WORDS_MS) || sniffing.size + sessions.size === 0);
       while (!quiet() && !passed(graceMs)) {
         h1.closeIdleConnections();
         if (passed(LAST_WORDS_MS)) for (const session of sessions) session.close();
         await new Promise((resolve) => setTimeout(resolve, DRAIN_TICK_MS));
       }
-      return inFlight === 0;
+      return inFlight.count === 0;
     },
     destroy(): void {
       h1.close();
@@ -132,31 +126,31 @@ function createHttp1(handler: NodeHandler, limits: MuxLimits): http.Server {
   return server;
 }
 
-function createHttp2(handler: NodeHandler, takeStream: StreamHandler, limits: MuxLimits, sessions: Set<http2.ServerHttp2Session>): http2.Http2Server {
+function createHttp2(handler: NodeHandler, takeStream: StreamHandler, limits: MuxLimits, sessions: Set<http2.ServerHttp2Session>, inFlight: { count: number }): http2.Http2Server {
   const settings = { maxConcurrentStreams: limits.maxConcurrentStreams, maxHeaderListSize: limits.maxHeaderSize, enablePush: false };
   const server = http2.createServer({ settings, maxHeaderListPairs: limits.maxHeaderPairs, streamResetBurst: NO_LIMIT, streamResetRate: NO_LIMIT });
   // Makes requests and responses, which cost a call a fifth of what its stream costs, only of what is left to it.
   const requests = http2.createServer(handler);
-  server.on('stream', (stream, ...opening) => {
-    // What broke a stream shows in its end. It may have ended before it is seen here, with its session.
-    stream.on('error', () => {});
-    if (!stream.destroyed && !takeStream(stream, opening[0])) requests.emit('stream', stream, ...opening);
-  });
   server.on('session', (session) => {
     let streams = 0;
     sessions.add(session);
     session.once('close', () => sessions.delete(session));
     const isTooMany = leakyBucket(limits.resetBurst, limits.resetRate);
-    session.on('stream', (stream) => {
+    session.on('stream', (stream, ...opening) => {
       streams += 1;
+      inFlight.count += 1;
+      // What broke a stream shows in its end, which is still to come also for one that was broken off in the packet that opened it.
+      stream.on('error', () => {});
       stream.once('close', () => {
         streams -= 1;
+        inFlight.count -= 1;
         // A reset may say that there is no error.
         const isBrokenOff = stream.aborted || stream.rstCode !== http2.constants.NGHTTP2_NO_ERROR;
         if (!isBrokenOff || !isTooMany() || session.destroyed) return;
         session.goaway(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
         session.destroy();
       });
+      if (!stream.destroyed && !takeStream(stream, opening[0])) requests.emit('stream', stream, ...opening);
     });
     // With streams open it is quiet, not idle; those have deadlines of their own, and their end restarts this clock.
     session.setTimeout(limits.sessionIdleTimeout, () => {
