@@ -1,5 +1,6 @@
 // How many orders shared a commit, read from the rows, because those of one transaction have one time; and how many events a publication, as
 // order's metrics count them.
+import { sumAt } from '../../test/support/metrics.ts';
 import { rows } from './audit.ts';
 
 export type Batches = { stored: number; held: number; published: number };
@@ -26,9 +27,8 @@ export async function saidWhile(order: string, work: () => Promise<unknown>): Pr
 }
 
 async function saidBy(order: string): Promise<Share> {
-  const text = await (await fetch(`${order}/metrics`)).text();
-  const value = (name: string) => Number(new RegExp(`^${name}\\{[^}]*said_by="order"[^}]*\\} (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
-  return { all: value('millrace_events_published_total'), batches: value('millrace_publications_total') };
+  const sum = (name: string) => sumAt(order, name, 'said_by="order"');
+  return { all: await sum('millrace_events_published_total'), batches: await sum('millrace_publications_total') };
 }
 
 export type Share = { all: number; batches: number };

@@ -4,7 +4,7 @@ import { clientsAt } from './clients.ts';
 import { query } from './databases.ts';
 import type { Journal } from './journal.ts';
 import { send } from './load.ts';
-import { metricAt } from './metrics.ts';
+import { metricAt } from '../support/metrics.ts';
 import type { System } from './system.ts';
 import { until } from './wait.ts';
 

@@ -1,7 +1,7 @@
 // I16: how buyers fared while somebody attacked, against the seconds before; and whether one call stays one call inside.
 import type { AuditRow } from './audit.ts';
 import type { Journal } from './journal.ts';
-import { sumAt } from './metrics.ts';
+import { sumAt } from '../support/metrics.ts';
 import type { System } from './system.ts';
 import { tally } from './tally.ts';
 

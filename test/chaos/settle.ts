@@ -1,6 +1,6 @@
 // Quiescence: nothing waits to be said, heard, paid, refunded or mailed. Says what is still moving when it does not come.
 import { consumers, query } from './databases.ts';
-import { metricAt } from './metrics.ts';
+import { metricAt } from '../support/metrics.ts';
 import { SERVICES, type Service, type System } from './system.ts';
 import { pause } from './wait.ts';
 

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import type { Broken, Context, Experiment } from '../experiment.ts';
 import type { Lengths } from '../form.ts';
-import { metricAt } from '../metrics.ts';
+import { metricAt } from '../../support/metrics.ts';
 import { pause, until } from '../wait.ts';
 
 const PLACE = '/millrace.order.v1.OrderService/PlaceOrder';
