@@ -28,22 +28,21 @@ const ENOUGH_ITEMS = 250;
  * closely upon something else travels with what comes next; what comes alone does not wait.
  */
 const PACE_MS = 25;
-/** The same under load: at 100 items a second ten share a round. */
+/** The same under load: at 400 items a second forty share a round. */
 const BUSY_PACE_MS = 100;
-/** And for each item of the round: from 200 items a second rounds grow, and with them the pace, to its longest. */
-const PACE_PER_ITEM_MS = 5;
-/** At 400 items a second a hundred share a round. What a rest may add to the way of an event, at each stage of an order, on a machine that is at its limit. */
-const LONGEST_PACE_MS = 250;
+/** On a busy machine a round takes long. So many times as long is then the rest, up to the longest: the more shares a round, the less each costs. */
+const REST_PER_ROUND = 4;
+/** What a rest may add to the way of an event, at each stage of an order, on a machine that is at its limit. */
+const LONGEST_REST_MS = 250;
 
 /**
  * How long to rest after a round of a loop that nobody waits for, so that the next one finds more to do together: nothing when there was nothing
- * to do or there is a backlog; otherwise until it is time, and under load as long as the round took, which it does when the machine is busy.
+ * to do or there is a backlog; otherwise until it is time, and under load in proportion to what the round took.
  */
 export function restAfter(items: number, tookMs: number): number {
   if (items === 0 || items >= ENOUGH_ITEMS) return 0;
   if (items < BUSY_ITEMS) return Math.max(PACE_MS - tookMs, 0);
-  const paceMs = Math.min(Math.max(BUSY_PACE_MS, items * PACE_PER_ITEM_MS), LONGEST_PACE_MS);
-  return Math.min(Math.max(paceMs - tookMs, tookMs), LONGEST_PACE_MS);
+  return Math.min(Math.max(BUSY_PACE_MS - tookMs, tookMs * REST_PER_ROUND), LONGEST_REST_MS);
 }
 
 export type LoopOptions = { name: string; log: Log; pollMs: number; rest?: (items: number, tookMs: number) => number; round: () => Promise<number> };
