@@ -66,8 +66,9 @@ export async function handleOnce(tx: Tx, events: Heard<Message>[], reactions: Re
   const fresh = await tx.query<{ event_id: string }>(sql`
     INSERT INTO inbox (event_id) SELECT unnest(${[...byId.keys()].sort()}::uuid[]) ON CONFLICT DO NOTHING RETURNING event_id`);
   const isFresh = new Set(fresh.map((row) => row.event_id));
+  const byType = Map.groupBy([...byId].filter(([id]) => isFresh.has(id)).map(([, event]) => event), ({ type }) => type);
   for (const [type, reaction] of reactions) {
-    const mine = [...byId].filter(([id, event]) => event.type === type && isFresh.has(id)).map(([, event]) => event);
-    if (mine.length > 0) await reaction.handle(tx, mine);
+    const mine = byType.get(type);
+    if (mine) await reaction.handle(tx, mine);
   }
 }
