@@ -121,6 +121,11 @@ test('an event that is heard apart from now on goes on where it was heard with t
   expect(heard.map((message) => message?.subject)).toEqual(['inventory.committed.o-2', 'inventory.committed.o-3']);
   await Promise.all(heard.map(async (message) => message?.ackAck()));
   expect((await apart.info()).num_pending).toBe(0);
+
+  // One that is lost later hears everything again: how far it was, nobody knows.
+  await manager.consumers.delete('INVENTORY', 'order-committed');
+  await applyTopology(setup);
+  expect((await manager.consumers.info('INVENTORY', 'order-committed')).num_pending).toBe(3);
 });
 
 test('what was acknowledged is there after kill -9', async () => {

@@ -1,6 +1,6 @@
 // Makes the streams and durable consumers that the topology asks for. Repeats harmlessly: it runs at every start.
 import { statfsSync } from 'node:fs';
-import { AckPolicy, DeliverPolicy, DiscardPolicy, type JetStreamManager, ReplayPolicy, RetentionPolicy, StorageType, type StreamConfig, jetstreamManager } from '@nats-io/jetstream';
+import { AckPolicy, type ConsumerConfig, DeliverPolicy, DiscardPolicy, type JetStreamManager, ReplayPolicy, RetentionPolicy, StorageType, type StreamConfig, jetstreamManager } from '@nats-io/jetstream';
 import { type NatsConnection, nanos } from '@nats-io/transport-node';
 import { CONSUMERS, type ConsumerRoute, STREAMS } from './topology.ts';
 
@@ -72,10 +72,15 @@ async function applyConsumer(manager: JetStreamManager, route: ConsumerRoute): P
     await manager.consumers.update(stream, durable, wanted);
     return;
   }
-  // An event that is heard apart from now on was heard with the rest of its stream so far: that consumer is changed after this one is made.
-  const before = durable === service ? undefined : await orMissing(manager.consumers.info(stream, service));
-  const from = before ? { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: before.ack_floor.stream_seq + 1 } : { deliver_policy: DeliverPolicy.All };
-  await manager.consumers.add(stream, { ...wanted, ...from });
+  await manager.consumers.add(stream, { ...wanted, ...(await beginning(manager, route)) });
+}
+
+/** With the first event; one that was heard with the rest of its stream so far goes on there, because that consumer is changed after this one is made. */
+async function beginning(manager: JetStreamManager, { stream, service, durable, subjects }: ConsumerRoute): Promise<Pick<ConsumerConfig, 'deliver_policy' | 'opt_start_seq'>> {
+  const rest = durable === service ? undefined : await orMissing(manager.consumers.info(stream, service));
+  const heard = rest?.config.filter_subjects ?? [];
+  if (rest === undefined || !subjects.every((subject) => heard.includes(subject))) return { deliver_policy: DeliverPolicy.All };
+  return { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: rest.ack_floor.stream_seq + 1 };
 }
 
 async function orMissing<T>(asked: Promise<T>): Promise<T | undefined> {
