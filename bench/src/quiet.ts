@@ -10,12 +10,14 @@ export async function settled(broker: Broker, consumers: readonly Consumer[]): P
   for (const consumer of consumers) await until(async () => (await broker.backlog(consumer)) === 0, SETTLED_MS);
 }
 
-/** All events heard, all intents made, all mails out. */
-export async function quiet(broker: Broker, { runtime: { postgres } }: System): Promise<void> {
+/** All events heard, all intents made, all mails out, and all that the providers have to say about them taken. */
+export async function quiet(broker: Broker, { runtime: { postgres, sandbox } }: System): Promise<void> {
   await settled(broker, CONSUMERS);
   const open = async (url: string, statement: string) => (await rows(url, `${statement} LIMIT 1`)).length > 0;
   // A payment that was cancelled in time never has an intent.
   await until(async () => !(await open(postgres.payment, "SELECT FROM payment WHERE provider_payment_id = '' AND state <> 'CANCELLED'")), SETTLED_MS);
   await until(async () => !(await open(postgres.notification, 'SELECT FROM send_queue')), SETTLED_MS);
+  const owed = async () => ((await (await fetch(`${sandbox}/control/webhooks`)).json()) as { waiting: number }).waiting;
+  await until(async () => (await owed()) === 0, SETTLED_MS);
   await settled(broker, CONSUMERS);
 }

@@ -5,7 +5,7 @@ import { urlToHttpOptions } from 'node:url';
 import type { WebhookRequest } from './source.ts';
 
 const ANSWER_TIMEOUT_MS = 10_000;
-const MAX_SOCKETS = 256;
+const MAX_SOCKETS = 512;
 const MAX_TARGETS = 100; // addresses kept read; Twilio's carry the message's id and differ each time
 
 export interface Sender {
