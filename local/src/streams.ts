@@ -67,7 +67,7 @@ async function applyStream(manager: JetStreamManager, wanted: Partial<StreamConf
 }
 
 async function applyConsumer(manager: JetStreamManager, route: ConsumerRoute): Promise<void> {
-  const { stream, service, durable } = route;
+  const { stream, durable } = route;
   const wanted = consumerConfig(route);
   if (await orMissing(manager.consumers.info(stream, durable))) {
     await manager.consumers.update(stream, durable, wanted);
