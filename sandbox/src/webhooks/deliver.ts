@@ -34,7 +34,7 @@ interface Entry {
 
 export function createDeliveries(store: Store, sourceOf: (hook: string) => WebhookSource, log: Log, metrics: Metrics): Deliveries {
   const queue = createDueQueue<Entry>();
-  const sender = createSender();
+  const sender = createSender(MAX_IN_FLIGHT);
   const flying = new Set<Promise<void>>();
   const counts = { delivered: 0, failed: 0, given_up: 0, dropped: 0, duplicated: 0, forged: 0, forged_accepted: 0 };
   let mode: Mode = NORMAL;

@@ -5,7 +5,6 @@ import { urlToHttpOptions } from 'node:url';
 import type { WebhookRequest } from './source.ts';
 
 const ANSWER_TIMEOUT_MS = 10_000;
-const MAX_SOCKETS = 512;
 const MAX_TARGETS = 100; // addresses kept read; Twilio's carry the message's id and differ each time
 
 export interface Sender {
@@ -13,10 +12,11 @@ export interface Sender {
   close(): void;
 }
 
-export function createSender(): Sender {
+/** `maxSockets`: to one endpoint; what is sent beyond it waits for one. */
+export function createSender(maxSockets: number): Sender {
   const agents = {
-    'http:': new http.Agent({ keepAlive: true, maxSockets: MAX_SOCKETS }),
-    'https:': new https.Agent({ keepAlive: true, maxSockets: MAX_SOCKETS }),
+    'http:': new http.Agent({ keepAlive: true, maxSockets }),
+    'https:': new https.Agent({ keepAlive: true, maxSockets }),
   };
   const targets = new Map<string, http.ClientRequestArgs>();
 
