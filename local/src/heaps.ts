@@ -9,7 +9,7 @@ type Heap = { young: number; old: number };
  */
 const HEAP: Heap = { young: 8, old: 512 };
 /** A larger young generation where most is made for each call; the sandbox keeps its whole ledger in memory. */
-const HEAPS: Record<string, Partial<Heap>> = { order: { young: 16 }, inventory: { young: 16 }, together: { young: 64, old: 1_024 }, sandbox: { old: 4_096 } };
+const HEAPS: Record<string, Partial<Heap>> = { order: { young: 16 }, inventory: { young: 16 }, together: { young: 64, old: 1_024 }, sandbox: { young: 16, old: 4_096 } };
 
 /** One for all threads: those of the pool allocate little, and what each keeps for itself is some MB a process. */
 export const MALLOC_ARENAS = '1';
