@@ -1,7 +1,7 @@
 // One of our own Node processes: spawned, and waited for until it answers /readyz.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
-import path from 'node:path';
+import { COMPILE_CACHE } from './compile-ahead.ts';
 import { MALLOC_ARENAS, heapFlags } from './heaps.ts';
 import { ROOT } from './home.ts';
 import { lastLines, openLog } from './log-files.ts';
@@ -18,14 +18,12 @@ export type Running = { exited: Promise<void> };
 
 const READY_DEADLINE_MS = 60_000; // a slow machine with everything starting at once
 const PROBE_TIMEOUT_MS = 2_000;
-/** Seven processes read much the same code: what Node made of it the last time takes a third off every later start. */
-const COMPILE_CACHE = path.join(ROOT, 'node_modules', '.cache', 'millrace-compile');
 
 /** Resolves when it may serve; throws with the end of its log when it does not get there. */
 export async function startChild({ name, script, env, logFile, readyUrl }: ChildSpec, onSpawn: (known: ProcessId) => void): Promise<Running> {
   const log = openLog(logFile);
   // A group of its own: Ctrl-C in a terminal reaches us alone, and we stop things in their order.
-  const child = spawn(process.execPath, [...heapFlags(name), script], { cwd: ROOT, env: { NODE_COMPILE_CACHE: COMPILE_CACHE, MALLOC_ARENA_MAX: MALLOC_ARENAS, ...env }, detached: true, stdio: ['ignore', log, log] });
+  const child = spawn(process.execPath, [...heapFlags(name), script], { cwd: ROOT, env: { ...COMPILE_CACHE, MALLOC_ARENA_MAX: MALLOC_ARENAS, ...env }, detached: true, stdio: ['ignore', log, log] });
   closeSync(log);
   const exited = new Promise<void>((resolve) => child.once('error', () => resolve()).once('exit', () => resolve()));
   const known = child.pid === undefined ? undefined : identify(child.pid);

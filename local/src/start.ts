@@ -5,6 +5,7 @@ import { connect } from '@nats-io/transport-node';
 import type { Flags } from '../flags.mjs';
 import { DEFAULT_SEED, demoCatalogue } from './catalogue.ts';
 import { type Running, startChild } from './child.ts';
+import { compileAhead } from './compile-ahead.ts';
 import { nextCrash, planCrash } from './crash-plan.ts';
 import { prepareDatabase } from './databases.ts';
 import { type Environment, type Plan, edgeEnvironment, sandboxEnvironment, serviceEnvironment, serviceUrl, togetherEnvironment } from './environment.ts';
@@ -55,7 +56,8 @@ export function createSystem({ home, flags, portBase, env, say }: Options): Syst
 
     planCrash(home, env.MILLRACE_CRASH_POINT);
     const plan = await makePlan();
-    await Promise.all([upPostgres(plan), upNats(plan), up('sandbox', 'sandbox/src/main.ts', sandboxEnvironment(plan), ports.sandbox)]);
+    const upSandbox = () => up('sandbox', 'sandbox/src/main.ts', sandboxEnvironment(plan), ports.sandbox);
+    await Promise.all([upPostgres(plan), upNats(plan), compileAhead().then(upSandbox)]);
     say('Postgres, NATS and the sandbox are up');
     await Promise.all([...upServices(plan), up('edge', 'edge/src/main.ts', edgeEnvironment(plan), ports.edge)]);
     say('services and edge are up');
