@@ -11,7 +11,7 @@ const DUPLICATE_WINDOW_MS = 120_000;
 /** How long a message stays with a consumer that died; a living one reports what it holds every 3 s. */
 const ACK_WAIT_MS = 10_000;
 /** Some batches of every worker, and an end to what a stuck one can hold, and to what waits in a worker's memory. */
-const MAX_ACK_PENDING = 2_000;
+const MAX_ACK_PENDING = 1_000;
 const MAX_STREAM_BYTES = 1024 ** 3;
 const MIN_STREAM_BYTES = 64 * 1024 ** 2;
 const DISK_SHARE = 0.1; // a full disk wedges a stream; a full stream only refuses
