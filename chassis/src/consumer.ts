@@ -12,6 +12,7 @@ import { handleOnce, readEvent, type Heard, type RawEvent, type Reaction } from 
 import { InFlight } from './in-flight.ts';
 import type { Log } from './log.ts';
 import { restAfter, type Loop } from './loop.ts';
+import { headersOf } from './message-headers.ts';
 
 export { on, type Heard, type Reaction } from './inbox.ts';
 
@@ -187,7 +188,5 @@ function isOutage(error: unknown): boolean {
 }
 
 function rawEvent(message: JsMsg): RawEvent {
-  const headers: Record<string, string> = {};
-  for (const [name, [value = '']] of message.headers ?? []) headers[name] = value;
-  return { stream: message.info.stream, sequence: BigInt(message.seq), subject: message.subject, headers, body: message.data, deliveries: message.info.deliveryCount };
+  return { stream: message.info.stream, sequence: BigInt(message.seq), subject: message.subject, headers: headersOf(message), body: message.data, deliveries: message.info.deliveryCount };
 }

@@ -13,10 +13,13 @@ import { createConsumers, on, type Reaction } from './consumer.ts';
 import { openDatabase, sql, type Database } from './db.ts';
 import { createLog } from './log.ts';
 import type { Loop } from './loop.ts';
+import { headersOf } from './message-headers.ts';
 import { appendEvents, event } from './outbox.ts';
 import { type Relay, createRelay } from './relay.ts';
 
 const log = createLog('test', 'silent');
+/** So many events the relay publishes one by one; more in a batch, whose headers the client adds to. */
+const FEW = 8;
 /** The consumers' ack_wait is 10 s. */
 const LONGER_THAN_ACK_WAIT_MS = 12_000;
 let nats: TestNats;
@@ -107,6 +110,28 @@ test('an event is published once, under its subject, as JSON with CloudEvents he
   const messages = await published();
   expect(messages.map((message) => message.subject)).toEqual(['products.created.MUG', 'products.created.a%2Eb']);
   expect(messages[0]?.body).toEqual({ sku: 'MUG', version: 1, name: 'name of MUG', initialStock: 3 });
+});
+
+test('headers are written and read as the client does it', async () => {
+  const foreign = headers();
+  foreign.set('ce-id', 'an id: with a colon');
+  foreign.append('twice', 'first');
+  foreign.append('twice', 'second');
+  foreign.set('size', ' größer ');
+  const js = jetstream(await connectAs('product'));
+  await js.publish('products.created.A', '{}', { headers: foreign });
+  await say(...Array.from({ length: FEW + 1 }, (_, i) => created(`B-${i}`)), created('Größe'));
+  await (await relayOf(producer)).drain();
+  const consumer = await jetstream(await connectAs('inventory')).consumers.get('PRODUCTS', 'inventory');
+  const read = [];
+  for await (const message of await consumer.fetch({ max_messages: FEW + 3, expires: 5_000 })) {
+    expect(headersOf(message)).toEqual(Object.fromEntries([...(message.headers ?? [])].map(([name, [value]]) => [name, value])));
+    read.push(headersOf(message));
+    message.ack();
+  }
+  expect(read[0]).toEqual({ 'ce-id': 'an id: with a colon', twice: 'first', size: 'größer' });
+  expect(read[1]).toMatchObject({ 'ce-type': 'millrace.product.v1.ProductCreated', 'ce-subject': 'B-0', 'ce-specversion': '1.0', 'content-type': 'application/json', 'millrace-version': '1' });
+  expect(read.at(-1)).toMatchObject({ 'ce-subject': 'Größe', 'Nats-Msg-Id': read.at(-1)?.['ce-id'] });
 });
 
 test('an event of a transaction that rolls back is never published', async () => {

@@ -1,12 +1,12 @@
 // Publishes the outbox: in order, in atomic batches, at least once. A broker that is away only delays it.
 
-import { type MsgHdrs, MsgHdrsImpl } from '@nats-io/transport-node';
 import { JetStreamApiError, type JetStreamClient } from '@nats-io/jetstream';
 import { advisoryLock } from './advisory-lock.ts';
 import { crashPoint } from './crash-point.ts';
 import { rowset, sql, type Database, type Queryable, type Statement } from './db.ts';
 import type { Log } from './log.ts';
 import { createLoop, restAfter, type Loop } from './loop.ts';
+import { MessageHeaders } from './message-headers.ts';
 import { Progress } from './progress.ts';
 
 /** Rows published together; the server takes atomic batches of up to 1,000. */
@@ -200,19 +200,18 @@ async function publishBatch(js: JetStreamClient, service: string, rows: Row[]): 
 
 /**
  * CloudEvents 1.0 attributes in binary mode, and what JetStream needs. `Nats-Msg-Id` stands here because a batch ignores `msgID`.
- * Of a record, unchecked: ids have a pattern. Headers that are set one by one are each compared with all others, and spelled out a second time.
  */
-function eventHeaders(service: string, row: Row): MsgHdrs {
-  return MsgHdrsImpl.fromRecord({
-    'Nats-Msg-Id': [row.event_id],
-    'ce-specversion': ['1.0'],
-    'ce-id': [row.event_id],
-    'ce-type': [row.type],
-    'ce-source': [`/millrace/${service}`],
-    'ce-subject': [row.aggregate_id],
-    'ce-time': [row.create_time.toISOString()],
-    'content-type': ['application/json'],
-    'millrace-version': [String(row.aggregate_version)],
-    ...(row.traceparent !== null && { traceparent: [row.traceparent] }),
+function eventHeaders(service: string, row: Row): MessageHeaders {
+  return new MessageHeaders({
+    'Nats-Msg-Id': row.event_id,
+    'ce-specversion': '1.0',
+    'ce-id': row.event_id,
+    'ce-type': row.type,
+    'ce-source': `/millrace/${service}`,
+    'ce-subject': row.aggregate_id,
+    'ce-time': row.create_time.toISOString(),
+    'content-type': 'application/json',
+    'millrace-version': String(row.aggregate_version),
+    ...(row.traceparent !== null && { traceparent: row.traceparent }),
   });
 }
