@@ -1,4 +1,5 @@
 // Whole journeys: placed, paid, confirmed, and both mails handed to the mail provider. Ends are heard on the broker, as any other program would.
+import { setTimeout } from 'node:timers/promises';
 import { fromBinary } from '@bufbuild/protobuf';
 import { connect } from '@nats-io/transport-node';
 import { PlaceOrderResponseSchema } from '@millrace/gen/millrace/order/v1/order_pb.js';
@@ -15,6 +16,8 @@ export type JourneyTask = Basket & {
   ms: number;
   /** Orders that may be on their way at once: enough to keep every stage busy. */
   underway: number;
+  /** Orders placed a second, evenly, while fewer than `underway` are on their way; without it as many as the bound lets. */
+  rate?: number;
   /** What the run leaves out at its start. */
   rampMs: number;
 };
@@ -63,9 +66,12 @@ export async function runJourney(task: JourneyTask): Promise<Journey> {
   const request = createRequests(task, task.run, 'pm_card_visa');
   const begun = performance.now();
   let flying = 0;
+  const isOver = () => performance.now() - begun >= task.rampMs + task.ms;
   const placer = async (first: number) => {
-    for (let n = first; performance.now() - begun < task.rampMs + task.ms; n += PLACERS) {
-      while (open.size + flying >= task.underway && performance.now() - begun < task.rampMs + task.ms) await new Promise<void>((resolve) => nextWake(resolve));
+    for (let n = first; !isOver(); n += PLACERS) {
+      const ahead = task.rate ? begun + (n / task.rate) * 1_000 - performance.now() : 0;
+      if (ahead > 0) await setTimeout(ahead);
+      while (open.size + flying >= task.underway && !isOver()) await new Promise<void>((resolve) => nextWake(resolve));
       flying += 1;
       const startedAt = performance.now();
       const answer = await caller.call(PLACE_ORDER, request(n)).finally(() => (flying -= 1));
@@ -79,7 +85,7 @@ export async function runJourney(task: JourneyTask): Promise<Journey> {
   const waiting = new Set<() => void>();
   const nextWake = (resolve: () => void) => {
     waiting.add(resolve);
-    setTimeout(resolve, 20).unref();
+    void setTimeout(20, undefined, { ref: false }).then(resolve);
   };
   wake = () => {
     waiting.forEach((resolve) => resolve());
@@ -88,14 +94,14 @@ export async function runJourney(task: JourneyTask): Promise<Journey> {
   const look = () => ({ at: performance.now(), ended });
   const underway: number[] = [];
   const looks = setInterval(() => performance.now() - begun >= task.rampMs && underway.push(open.size), LOOK_MS);
-  const atStart = new Promise<ReturnType<typeof look>>((resolve) => setTimeout(() => resolve(look()), task.rampMs));
-  const atEnd = new Promise<ReturnType<typeof look>>((resolve) => setTimeout(() => resolve(look()), task.rampMs + task.ms));
+  const atStart = setTimeout(task.rampMs).then(look);
+  const atEnd = setTimeout(task.rampMs + task.ms).then(look);
   await Promise.all(Array.from({ length: PLACERS }, (_, i) => placer(i)));
   const [from, to] = await Promise.all([atStart, atEnd]);
   clearInterval(looks);
   const quarter = Math.ceil(underway.length / 4);
   const deadline = performance.now() + SETTLE_MS;
-  while (open.size > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50));
+  while (open.size > 0 && performance.now() < deadline) await setTimeout(50);
   caller.close();
   await connection.close();
   return { placed, done: to.ended - from.ended, ms: to.at - from.at, latencies, backlog: [mean(underway.slice(0, quarter)), mean(underway.slice(-quarter))], stillOpen: open.size };

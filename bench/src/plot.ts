@@ -18,7 +18,7 @@ export function plot({ apart, together }: Report): string {
     ...of(together, 'limit: insert', 'L, measured with the next two'),
     ...of(together, 'place, order, 64', 'place, together, at the order service'),
     ...of(together, 'place, edge, 64', 'place, together, at the edge'),
-    ...(apart.journey ? [{ label: 'whole journeys, sustained', rate: apart.journey.rate, limit: false }] : []),
+    ...(apart.journey ? [{ label: 'whole journeys', rate: apart.journey.most, limit: false }] : []),
   ];
   const most = Math.max(1, ...bars.map(({ rate }) => rate));
   const rows = bars.map(({ label, rate, limit }, i) => {

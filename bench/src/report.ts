@@ -107,9 +107,9 @@ function batchTable({ batches }: Results): string {
 
 function journeyLine({ journey }: Results): string {
   if (journey === undefined) return '';
-  const { rate, seconds, p50, p99, backlog, cpu } = journey;
+  const { rate, most, seconds, p50, p99, backlog, cpu } = journey;
   const spentBy = Object.entries(cpu).map(([name, time]) => `${name} ${short(time)}`).join(', ');
-  return `For ${seconds} s ${short(rate)} orders a second from placed to confirmed with both mails handed to the provider; p50 ${short(p50)} ms, p99 ${short(p99)} ms with ${backlog[0]} to ${backlog[1]} under way. CPU µs for each: ${spentBy}.`;
+  return `From placed to confirmed with both mails handed to the provider: ${short(most)} orders a second when as many are placed as go. Placed evenly for ${seconds} s, ${short(rate)} a second; p50 ${short(p50)} ms, p99 ${short(p99)} ms with ${backlog[0]} to ${backlog[1]} under way. CPU µs for each: ${spentBy}.`;
 }
 
 function growthTable(growth: Growth | undefined): string {
