@@ -7,15 +7,15 @@ type Heap = { young: number; old: number };
  * With Node's own bounds the young generations of seven processes outgrow all that the services keep, and the old ones, whose bound is a share of the
  * machine's memory, are let grow to four times what lives in them before they are swept. Under load no service is larger than a quarter of this in all.
  */
-const HEAP: Heap = { young: 8, old: 512 };
-/** A larger young generation where most is made for each call; the sandbox keeps its whole ledger in memory. */
-const HEAPS: Record<string, Partial<Heap>> = { order: { young: 16 }, inventory: { young: 16 }, together: { young: 64, old: 1_024 }, sandbox: { young: 16, old: 4_096 } };
+const HEAP: Heap = { young: 16, old: 512 };
+/** Together is five; the sandbox keeps its whole ledger in memory, and should cost the system under test little. */
+const HEAPS: Record<string, Heap> = { together: { young: 64, old: 1_024 }, sandbox: { young: 64, old: 4_096 } };
 
 /** One for all threads: those of the pool allocate little, and what each keeps for itself is some MB a process. */
 export const MALLOC_ARENAS = '1';
 
 /** What Node is told of the heap of a process; without a name, of most of them. */
 export function heapFlags(name = ''): string[] {
-  const { young, old } = { ...HEAP, ...HEAPS[name] };
+  const { young, old } = HEAPS[name] ?? HEAP;
   return [`--max-semi-space-size=${young}`, `--max-old-space-size=${old}`];
 }
