@@ -84,7 +84,7 @@ export function createConsumer(options: ConsumerOptions): Loop {
     const readable: { message: JsMsg; event: Heard<Message> }[] = [];
     for (const message of batch) {
       try {
-        readable.push({ message, event: readEvent(rawEvent(message), reactions) });
+        readable.push({ message, event: readEvent({ headers: headersOf(message), body: message.data }, reactions) });
       } catch (error) {
         await bury(message, error as Error);
       }

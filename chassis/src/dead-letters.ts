@@ -110,9 +110,9 @@ class FailedAgain extends Error {
   declare readonly cause: Error;
 }
 
-async function handleAgain(tx: Tx, { stream, stream_sequence: sequence, subject, headers, body, deliveries }: Row, reactions: ReadonlyMap<string, Reaction>): Promise<void> {
+async function handleAgain(tx: Tx, row: Row, reactions: ReadonlyMap<string, Reaction>): Promise<void> {
   try {
-    await handleOnce(tx, [readEvent({ stream, sequence, subject, headers, body, deliveries }, reactions)], reactions);
+    await handleOnce(tx, [readEvent(row, reactions)], reactions);
   } catch (error) {
     // An outage says nothing about the event.
     throw databaseAway(error) ? error : new FailedAgain('the event failed again', { cause: error });

@@ -1,6 +1,6 @@
 // Arriving: event ids are remembered in the transaction of their effect, so that a repeated event does nothing twice.
 
-import { fromJsonString, type DescMessage, type Message, type MessageShape } from '@bufbuild/protobuf';
+import { fromJson, type DescMessage, type JsonValue, type Message, type MessageShape } from '@bufbuild/protobuf';
 import { sql, type Tx } from './db.ts';
 
 /** An event of another service, as a handler gets it. */
@@ -45,14 +45,16 @@ export class UnreadableEventError extends Error {
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** Reads headers and body; throws UnreadableEventError. Unknown fields are a newer producer's and are skipped. */
-export function readEvent(raw: RawEvent, reactions: ReadonlyMap<string, Reaction>): Heard<Message> {
+export function readEvent(raw: Pick<RawEvent, 'headers' | 'body'>, reactions: ReadonlyMap<string, Reaction>): Heard<Message> {
   const id = raw.headers['ce-id'] ?? '';
   const type = raw.headers['ce-type'] ?? '';
   if (!UUID.test(id)) throw new UnreadableEventError(`header ce-id is not a UUID: "${id.slice(0, 64)}"`);
   const reaction = reactions.get(type);
   if (reaction === undefined) throw new UnreadableEventError(`no reaction to events of type "${type.slice(0, 200)}"`);
   try {
-    const body = fromJsonString(reaction.schema, Buffer.from(raw.body).toString('utf8'), { ignoreUnknownFields: true });
+    // Not fromJsonString, which goes through the text once more, character by character, for keys that stand twice.
+    const json = JSON.parse(Buffer.from(raw.body.buffer, raw.body.byteOffset, raw.body.byteLength).toString('utf8')) as JsonValue;
+    const body = fromJson(reaction.schema, json, { ignoreUnknownFields: true });
     return { id, type, time: new Date(raw.headers['ce-time'] ?? Number.NaN), version: Number(raw.headers['millrace-version']), body };
   } catch (error) {
     throw new UnreadableEventError(`the body is no ${type}`, { cause: error });
