@@ -17,7 +17,7 @@ export class MessageHeaders extends MsgHdrsImpl {
   }
   override encode(): Uint8Array {
     let text = `${VERSION}\r\n`;
-    for (const [name, [value]] of this.headers) text += `${name}: ${value}\r\n`;
+    for (const [name, values] of this.headers) for (const value of values) text += `${name}: ${value}\r\n`;
     return Buffer.from(`${text}\r\n`);
   }
 }
