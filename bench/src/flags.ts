@@ -10,7 +10,7 @@ export const USAGE = `npm run bench [-- flags]    measures a system of its own; 
   --case NAME           only this one; may be repeated: ${CASES.join(', ')}
   --together            measures all services in one process too
   --rounds N            alternating rounds (5; with --quick 2)
-  --journey SECONDS     how long whole journeys are placed evenly, 404 a second (60; with --quick 8)
+  --journey SECONDS     how long whole journeys are placed evenly, 402 a second (60; with --quick 8)
   --json FILE           everything measured, as JSON
   --fill N [--streams]  instead: a system with N finished orders (and their events in the streams), and how long its audit takes
   --soak [MINUTES]      instead: steady journeys (30 minutes), and what becomes of tables and memory
