@@ -10,13 +10,15 @@ import type { Load } from './load.ts';
 export type LimitTask = { url: string; clients: number; ms: number };
 export type PublishTask = { nats: string; ms: number };
 
-/** The same rows that a placed order leaves behind: the order, its first line of the timeline, its event. */
+/** The same rows that a placed order leaves behind: the order, its place among those that wait, its first line of the timeline, its event. */
 const INSERT = `
   WITH stored AS (
     INSERT INTO orders (order_id, placed_by, request_id, customer_id, customer_name, customer_email, customer_phone, lines, currency, total,
-      payment_method, shipping_address, note, payment_due_time, due_time)
+      payment_method, shipping_address, note, payment_due_time, next_due_time)
     VALUES ($1, 'demo-backend', $2, $3, 'Ada Example', $4, '', $5, 'EUR', $6, '', $7, '', now() + interval '30 minutes', now() + interval '30 minutes')
-    RETURNING order_id, create_time
+    RETURNING order_id, create_time, next_due_time
+  ), waiting AS (
+    INSERT INTO order_due (unpaid, due_time, order_id) SELECT true, next_due_time, order_id FROM stored
   ), told AS (
     INSERT INTO timeline (order_id, time, source, kind, summary, event_id, actor, detail)
     SELECT order_id, create_time, 'order', 'orders.placed', 'Placed for 19.99 EUR; its stock is held', $8::text, 'demo-backend', $9 FROM stored

@@ -11,7 +11,7 @@ const SOON = "now() + interval '90 seconds'";
 /** What may be moving in a service's database: rows with the id that tells most. */
 const MOVING: Record<Service, Record<string, string>> = {
   order: {
-    'unpaid orders': `SELECT order_id AS id FROM orders WHERE state = 'PENDING_PAYMENT' AND (payment_state NOT IN ('FAILED', 'ACTION_REQUIRED') AND payment_method <> '' OR due_time < ${SOON})`,
+    'unpaid orders': `SELECT order_id AS id FROM orders WHERE state = 'PENDING_PAYMENT' AND (payment_state NOT IN ('FAILED', 'ACTION_REQUIRED') AND payment_method <> '' OR next_due_time < ${SOON})`,
     'open refunds': "SELECT order_id AS id FROM orders WHERE refund_pending > 0 OR payment_state = 'REFUND_PENDING'",
     'orders confirmed without a sale': "SELECT order_id AS id FROM orders WHERE state = 'CONFIRMED' AND NOT stock_committed",
   },

@@ -14,8 +14,8 @@ type Deadlines = {
 };
 const DEADLINES: Partial<Record<Service, Deadlines>> = {
   order: {
-    table: 'orders', waits: 'due_time IS NOT NULL',
-    late: `SELECT 'order ' || order_id, due_time, state || ', ' || payment_state FROM orders WHERE due_time < now() - $1::float8 * interval '1 ms' AND NOT ${FOR_PEOPLE}`,
+    table: 'orders', waits: 'next_due_time IS NOT NULL',
+    late: `SELECT 'order ' || order_id, next_due_time, state || ', ' || payment_state FROM orders WHERE next_due_time < now() - $1::float8 * interval '1 ms' AND NOT ${FOR_PEOPLE}`,
   },
   payment: {
     table: 'payment', waits: 'next_attempt_time IS NOT NULL',

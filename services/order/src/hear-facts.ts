@@ -4,7 +4,7 @@ import type { Tx } from '@millrace/chassis/db';
 import { moved } from './announce.ts';
 import { type Fact, hear } from './order.ts';
 import type { Recorder } from './record.ts';
-import { addToTimeline, lockOrders, type Announcement, type TimelineEntry } from './store.ts';
+import { addWhereKnown, lockOrders, type Announcement, type TimelineEntry } from './store.ts';
 
 export type HeardFact = { fact: Fact; entry: TimelineEntry; currency?: string };
 
@@ -28,5 +28,5 @@ export async function hearFacts(tx: Tx, record: Recorder, heard: HeardFact[]): P
 
 /** Events that change nothing: only the timeline tells them. */
 export async function noteEvents(tx: Tx, entries: TimelineEntry[]): Promise<void> {
-  await addToTimeline(tx, entries.filter((entry) => entry.orderId !== ''));
+  await addWhereKnown(tx, entries.filter((entry) => entry.orderId !== ''));
 }

@@ -4,7 +4,7 @@ import { StockCommittedSchema, StockShortfallSchema } from '@millrace/gen/millra
 import { CancelCause, OrderState, PaymentState, type Order } from '@millrace/gen/millrace/order/v1/order_pb.js';
 import { PaymentFailedSchema, PaymentRefundedSchema, PaymentSucceededSchema } from '@millrace/gen/millrace/payment/v1/events_pb.js';
 import { PaymentState as ProviderState } from '@millrace/gen/millrace/payment/v1/payment_pb.js';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { eventually, refusalOf, startWorld, type World } from './test-support.ts';
 
 let world: World;
@@ -15,6 +15,8 @@ const id = () => `r${(requests += 1)}`;
 
 beforeAll(async () => void (world = await startWorld({ mug: { amount: 1_000n } })));
 afterAll(() => world.close());
+/** Whatever became of an order: it stands among those that wait when it waits, at its time, and nowhere else. */
+afterEach(async () => expect(await world.misplaced()).toEqual([]));
 
 async function place(): Promise<string> {
   const { order } = await world.ada.placeOrder({ requestId: id(), customer: { email: 'ada@example.com' }, lines: [{ sku: 'mug', quantity: 3 }] });
@@ -192,7 +194,7 @@ describe('two facts that cross', () => {
 describe('an order that is not paid in time', () => {
   test('is cancelled by the database clock, and paid late it is refunded', async () => {
     const orderId = await place();
-    await world.db.query(sql`UPDATE orders SET payment_due_time = now() - interval '1 second' WHERE order_id = ${orderId}`);
+    await world.makeDue([orderId], 1_000);
     await eventually('the expiry', async () => (await read(orderId)).state === OrderState.CANCELLED);
     expect(await read(orderId)).toMatchObject({ cancelCause: CancelCause.EXPIRED, cancelReason: 'not paid in time', version: 2 });
     expect(await world.said(orderId)).toEqual(['placed 1', 'cancelled 2']);
@@ -203,7 +205,7 @@ describe('an order that is not paid in time', () => {
   test('in its last moment is either paid or cancelled, never both', async () => {
     const orders = await Promise.all(Array.from({ length: 20 }, place));
     await Promise.all([
-      world.db.query(sql`UPDATE orders SET payment_due_time = now() - interval '1 second' WHERE order_id = ANY(${orders})`),
+      world.makeDue(orders, 1_000),
       ...orders.map((orderId) => succeeded(orderId)),
     ]);
     for (const orderId of orders) {

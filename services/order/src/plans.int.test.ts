@@ -14,7 +14,7 @@ import { expireOrders } from './expire-orders.ts';
 import { createRecord } from './record.ts';
 import { startWorld } from './test-support.ts';
 
-const TABLES = ['orders', 'timeline', 'outbox', 'inbox', 'request_memory'];
+const TABLES = ['orders', 'order_due', 'timeline', 'outbox', 'inbox', 'request_memory'];
 /** Of about ten orders each. */
 const COPIES = 2_000;
 

@@ -1,6 +1,5 @@
 import { Code } from '@connectrpc/connect';
 import { timestampDate } from '@bufbuild/protobuf/wkt';
-import { sql } from '@millrace/chassis/db';
 import { StockCommittedSchema, StockReleasedSchema } from '@millrace/gen/millrace/inventory/v1/events_pb.js';
 import { ReleaseReason } from '@millrace/gen/millrace/inventory/v1/inventory_pb.js';
 import { NotificationSentSchema } from '@millrace/gen/millrace/notification/v1/events_pb.js';
@@ -131,9 +130,9 @@ describe('the timeline', () => {
 describe('stuck orders', () => {
   test('are those past their time and the tolerance, longest first, page by page', async () => {
     const orders = await Promise.all(Array.from({ length: 5 }, () => place()));
-    await Promise.all(orders.map((orderId, i) => world.db.query(sql`UPDATE orders SET due_time = now() - make_interval(mins => ${i + 2}) WHERE order_id = ${orderId}`)));
+    await Promise.all(orders.map((orderId, i) => world.makeDue([orderId], (i + 2) * 60_000, false)));
     const recent = await place();
-    await world.db.query(sql`UPDATE orders SET due_time = now() - interval '1 second' WHERE order_id = ${recent}`);
+    await world.makeDue([recent], 1_000, false);
     const first = await world.admin.listStuckOrders({ pageSize: 3 });
     const rest = await world.admin.listStuckOrders({ pageSize: 3, pageToken: first.nextPageToken });
     expect([...first.orders, ...rest.orders].map(({ order }) => order?.orderId)).toEqual(orders.toReversed());

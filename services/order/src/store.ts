@@ -1,5 +1,5 @@
 // Orders and their timeline in the database.
-import { rowset, sql, type Database, type Queryable, type Tx } from '@millrace/chassis/db';
+import { rowset, sql, type Database, type Queryable, type Statement, type Tx } from '@millrace/chassis/db';
 import { outboxInsert, type OutgoingEvent } from '@millrace/chassis/outbox';
 import type { OrderModel } from '@millrace/gen/prisma/order/models/Order.ts';
 import type { Address, CancelCause, Order, OrderLine, OrderState, Payment, PaymentState, Refund } from './order.ts';
@@ -60,12 +60,14 @@ export async function insertOrders(db: Pick<Database, 'query' | 'wroteEvents'>, 
   const rows = await db.query<{ order_id: string; create_time: Date }>(sql`
     WITH stored AS (
       INSERT INTO orders (order_id, placed_by, request_id, customer_id, customer_name, customer_email, customer_phone, lines, currency, total,
-        payment_method, shipping_address, note, payment_due_time, due_time)
+        payment_method, shipping_address, note, payment_due_time, next_due_time)
       SELECT order_id, placed_by, request_id, customer_id, customer_name, customer_email, customer_phone, lines, currency, total,
         payment_method, shipping_address, note, payment_due_time, payment_due_time
       FROM ${NEW_ORDERS(orders)}
       ORDER BY placed_by, request_id
-      ON CONFLICT DO NOTHING RETURNING order_id, create_time
+      ON CONFLICT DO NOTHING RETURNING order_id, create_time, next_due_time
+    ), waiting AS (
+      INSERT INTO order_due (unpaid, due_time, order_id) SELECT true, next_due_time, order_id FROM stored
     ), told AS (
       INSERT INTO timeline (order_id, time, source, kind, summary, event_id, actor, detail)
       SELECT order_id, create_time, source, kind, summary, event_id, actor, detail
@@ -91,18 +93,24 @@ export async function lockOrders(tx: Tx, orderIds: string[]): Promise<Locked> {
     SELECT ${COLUMNS}, now() AS now FROM orders WHERE order_id = ANY(${orderIds}::text[]) ORDER BY order_id FOR NO KEY UPDATE`));
 }
 
-/** Orders that were not paid in time, locked; rows that others hold are theirs, so it never waits. Partial index orders_unpaid. */
+/** Orders that were not paid in time, locked; rows that others hold are theirs, so it never waits. By order_due_pkey and the primary key. */
 export async function lockUnpaid(tx: Tx, limit: number): Promise<Locked> {
   return locked(await tx.query<LockedRow>(sql`
-    SELECT ${COLUMNS}, now() AS now FROM orders WHERE state = 'PENDING_PAYMENT' AND payment_due_time < now()
-    ORDER BY payment_due_time LIMIT ${limit} FOR NO KEY UPDATE SKIP LOCKED`));
+    SELECT ${COLUMNS}, now() AS now FROM orders
+    WHERE order_id = ANY(ARRAY(SELECT order_id FROM order_due WHERE unpaid AND due_time < now() ORDER BY due_time LIMIT ${limit}))
+      AND state = 'PENDING_PAYMENT' AND payment_due_time < now()
+    FOR NO KEY UPDATE SKIP LOCKED`));
 }
 
-/** Orders that should have moved by now, longest overdue first. Partial index orders_due. */
+/** Orders that should have moved by now, longest overdue first. By order_due_pkey, both parts of it, and the primary key. */
 export async function listOverdue(db: Queryable, toleranceMs: number, after: { dueTime: Date; orderId: string }, limit: number): Promise<Order[]> {
+  const page = sql`due_time < now() - ${toleranceMs}::float8 * interval '1 millisecond' AND (due_time, order_id) > (${after.dueTime}, ${after.orderId})
+    ORDER BY due_time, order_id LIMIT ${limit}`;
   const rows = await db.query<StoredOrder>(sql`
-    SELECT ${COLUMNS} FROM orders WHERE due_time < now() - ${toleranceMs}::float8 * interval '1 millisecond' AND (due_time, order_id) > (${after.dueTime}, ${after.orderId})
-    ORDER BY due_time, order_id LIMIT ${limit}`);
+    SELECT ${COLUMNS} FROM orders WHERE order_id = ANY(ARRAY(
+      SELECT order_id FROM ((SELECT * FROM order_due WHERE unpaid AND ${page}) UNION ALL (SELECT * FROM order_due WHERE NOT unpaid AND ${page})) AS overdue
+      ORDER BY due_time, order_id LIMIT ${limit}))
+    ORDER BY next_due_time, order_id`);
   return rows.map(toOrder);
 }
 
@@ -127,25 +135,43 @@ const CHANGES = rowset<Order>('r', {
   update_time: ['timestamptz', ({ updateTime }) => updateTime],
 });
 
-/** Writes what can change of locked orders. Primary key. */
+/**
+ * Writes what can change of locked orders, and their places among those that wait, which are where their rows say. Primary keys: each place
+ * by a search of its own, because a join could be planned as a reading of all that wait.
+ */
 export async function saveOrders(tx: Tx, orders: Order[]): Promise<void> {
   if (orders.length === 0) return;
   await tx.query(sql`
-    UPDATE orders o SET state = r.state, payment_state = r.payment_state, payment_version = r.payment_version, payment_status = r.payment_status,
-      captured = r.captured, refunded = r.refunded, refund_pending = r.refund_pending, disputed = r.disputed, refunds = r.refunds,
-      stock_committed = r.stock_committed, cancel_cause = r.cancel_cause, cancel_reason = r.cancel_reason, carrier = r.carrier,
-      tracking_number = r.tracking_number, due_time = r.due_time, version = r.version, update_time = r.update_time
-    FROM ${CHANGES(orders)} WHERE o.order_id = r.order_id`);
+    WITH saved AS (
+      UPDATE orders o SET state = r.state, payment_state = r.payment_state, payment_version = r.payment_version, payment_status = r.payment_status,
+        captured = r.captured, refunded = r.refunded, refund_pending = r.refund_pending, disputed = r.disputed, refunds = r.refunds,
+        stock_committed = r.stock_committed, cancel_cause = r.cancel_cause, cancel_reason = r.cancel_reason, carrier = r.carrier,
+        tracking_number = r.tracking_number, next_due_time = r.due_time, version = r.version, update_time = r.update_time
+      FROM ${CHANGES(orders)} WHERE o.order_id = r.order_id
+      RETURNING o.order_id, old.state = 'PENDING_PAYMENT' AS was_unpaid, old.next_due_time AS was_due, new.state = 'PENDING_PAYMENT' AS unpaid, new.next_due_time AS due_time
+    ), moved AS (
+      SELECT * FROM saved WHERE (was_unpaid, was_due) IS DISTINCT FROM (unpaid, due_time)
+    ), gone AS (
+      DELETE FROM order_due WHERE ctid = ANY(ARRAY(
+        SELECT place FROM moved m, LATERAL (SELECT ctid AS place FROM order_due d WHERE d.unpaid = m.was_unpaid AND d.due_time = m.was_due AND d.order_id = m.order_id OFFSET 0) p))
+    )
+    INSERT INTO order_due (unpaid, due_time, order_id) SELECT unpaid, due_time, order_id FROM moved WHERE due_time IS NOT NULL`);
 }
 
-/** Adds entries to the timelines of orders that exist; others are about orders that never came to be. */
+/** Adds entries to the timelines of orders that exist. */
 export async function addToTimeline(tx: Tx, entries: TimelineEntry[]): Promise<void> {
-  if (entries.length === 0) return;
-  await tx.query(sql`
+  if (entries.length > 0) await tx.query(sql`${insertEntries(entries)}`);
+}
+
+/** Adds entries to the timelines of the orders that exist; the others are about orders that never came to be. Primary key. */
+export async function addWhereKnown(tx: Tx, entries: TimelineEntry[]): Promise<void> {
+  if (entries.length > 0) await tx.query(sql`${insertEntries(entries)} WHERE (SELECT true FROM orders o WHERE o.order_id = e.order_id)`);
+}
+
+function insertEntries(entries: TimelineEntry[]): Statement {
+  return sql`
     INSERT INTO timeline (order_id, time, source, kind, summary, event_id, actor, detail)
-    SELECT order_id, coalesce(time, now()), source, kind, summary, event_id, actor, detail
-    FROM ${ENTRIES(entries)}
-    WHERE (SELECT true FROM orders o WHERE o.order_id = e.order_id)`);
+    SELECT order_id, coalesce(time, now()), source, kind, summary, event_id, actor, detail FROM ${ENTRIES(entries)}`;
 }
 
 /** What of a row makes the order; the rest is for finding it. */
@@ -155,7 +181,7 @@ type LockedRow = StoredOrder & { now: Date };
 const COLUMNS = sql`order_id AS "orderId", customer_id AS "customerId", customer_name AS "customerName", customer_email AS "customerEmail", customer_phone AS "customerPhone",
   lines, currency, total, payment_method AS "paymentMethod", shipping_address AS "shippingAddress", note, state, payment_state AS "paymentState", payment_version AS "paymentVersion",
   payment_status AS "paymentStatus", captured, refunded, refund_pending AS "refundPending", disputed, refunds, stock_committed AS "stockCommitted", cancel_cause AS "cancelCause",
-  cancel_reason AS "cancelReason", carrier, tracking_number AS "trackingNumber", payment_due_time AS "paymentDueTime", due_time AS "dueTime", version,
+  cancel_reason AS "cancelReason", carrier, tracking_number AS "trackingNumber", payment_due_time AS "paymentDueTime", next_due_time AS "dueTime", version,
   create_time AS "createTime", update_time AS "updateTime"`;
 
 /** A row, read by Prisma or by a statement of ours, as an order. */

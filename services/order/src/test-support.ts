@@ -110,6 +110,20 @@ export async function startWorld(items: Record<string, Item>, env: Record<string
       const rows = await db.query<{ subject: string; aggregate_version: number }>(sql`SELECT subject, aggregate_version FROM outbox WHERE aggregate_id = ${orderId} ORDER BY position`);
       return rows.map((row) => `${row.subject.split('.')[1]} ${row.aggregate_version}`);
     },
+    /** Lets unpaid orders have been due so long ago: `unpaid` as to the buyer's time to pay, else only as to their place among those that wait. */
+    async makeDue(orderIds: string[], agoMs: number, unpaid = true): Promise<void> {
+      await db.query(sql`
+        WITH changed AS (
+          UPDATE orders SET next_due_time = now() - ${agoMs} * interval '1 ms', payment_due_time = CASE WHEN ${unpaid} THEN now() - ${agoMs} * interval '1 ms' ELSE payment_due_time END
+          WHERE order_id = ANY(${orderIds}) AND state = 'PENDING_PAYMENT' RETURNING order_id, next_due_time)
+        UPDATE order_due d SET due_time = c.next_due_time FROM changed c WHERE d.order_id = c.order_id`);
+    },
+    /** Orders whose row and whose place among those that wait don't say the same. */
+    async misplaced(): Promise<unknown[]> {
+      return db.query(sql`
+        SELECT order_id, o.state, o.next_due_time, d.unpaid, d.due_time FROM (SELECT * FROM orders WHERE next_due_time IS NOT NULL) o FULL JOIN order_due d USING (order_id)
+        WHERE (o.state = 'PENDING_PAYMENT', o.next_due_time) IS DISTINCT FROM (d.unpaid, d.due_time)`);
+    },
     close,
     [Symbol.asyncDispose]: close,
   };
