@@ -3,7 +3,7 @@
 CREATE TABLE "order_due" (
     "unpaid" BOOLEAN NOT NULL,
     "due_time" TIMESTAMPTZ(3) NOT NULL,
-    "order_id" TEXT NOT NULL,
+    "order_id" TEXT COLLATE "C" NOT NULL,
     CONSTRAINT "order_due_pkey" PRIMARY KEY ("unpaid", "due_time", "order_id")
 );
 INSERT INTO "order_due" SELECT "state" = 'PENDING_PAYMENT', "due_time", "order_id" FROM "orders" WHERE "due_time" IS NOT NULL;
