@@ -87,7 +87,7 @@ const REFUNDS = rowset<{ orderId: string; refund: Refund }>('r', {
 
 /**
  * Saves changes with the events that they tell, in one statement; answers the new stamps. A row that has another stamp by now is left alone
- * and not answered. By payment_order_id_key, in the order of the orders.
+ * and not answered. By payment_pkey, in the order of the orders.
  */
 export async function saveAccounts(db: Queryable, changes: Change[]): Promise<Map<string, string>> {
   if (changes.length === 0) return new Map();

@@ -14,7 +14,7 @@ const COLUMNS = sql`p.payment_id, p.order_id, p.customer_id, p.amount, p.currenc
   p.disputed, p.dispute_id, p.dispute_reason, p.order_cancelled, p.due_time, p.version, p.tries, p.generation, p.due_time <= now() AS overdue,
   (extract(epoch FROM now() - p.update_time) * 1000)::float8 AS quiet_ms, p.xmin::text AS stamp`;
 
-/** By payment_order_id_key. The sort comes before the lock, so that two batches with the same orders can't deadlock. */
+/** By payment_pkey. The sort comes before the lock, so that two batches with the same orders can't deadlock. */
 export async function lockAccounts(tx: Queryable, orderIds: string[]): Promise<Map<string, Account>> {
   const rows = await tx.query<Row>(sql`SELECT ${COLUMNS}, p.asking AS was_asking FROM payment p WHERE p.order_id = ANY(${orderIds}) ORDER BY p.order_id FOR UPDATE`);
   return accountsOf(tx, rows);
@@ -55,21 +55,21 @@ export async function intentsSince(db: Queryable, since: Date, limit: number): P
 export async function claimDue(db: Queryable, limit: number): Promise<Held[]> {
   const rows = await db.query<Row>(sql`
     WITH due AS (
-      SELECT payment_id, asking FROM payment WHERE next_attempt_time <= now() AND (lease_until IS NULL OR lease_until <= now())
+      SELECT order_id, asking FROM payment WHERE next_attempt_time <= now() AND (lease_until IS NULL OR lease_until <= now())
       ORDER BY next_attempt_time LIMIT ${limit} FOR UPDATE SKIP LOCKED)
     UPDATE payment p SET lease_until = now() + ${LEASE}::interval, asking = true
-    FROM due WHERE p.payment_id = due.payment_id AND p.payment_id = ANY(ARRAY(SELECT payment_id FROM due))
+    FROM due WHERE p.order_id = due.order_id AND p.order_id = ANY(ARRAY(SELECT order_id FROM due))
     RETURNING ${COLUMNS}, due.asking AS was_asking`);
   return held(db, rows);
 }
 
-/** One payment (payment_order_id_key), when it is due and nobody else's. */
+/** One payment (payment_pkey), when it is due and nobody else's. */
 export async function claimOrder(db: Queryable, orderId: string): Promise<Held | undefined> {
   const rows = await db.query<Row>(sql`
     WITH due AS (
-      SELECT payment_id, asking FROM payment WHERE order_id = ${orderId} AND next_attempt_time <= now() AND (lease_until IS NULL OR lease_until <= now())
+      SELECT order_id, asking FROM payment WHERE order_id = ${orderId} AND next_attempt_time <= now() AND (lease_until IS NULL OR lease_until <= now())
       FOR UPDATE SKIP LOCKED)
-    UPDATE payment p SET lease_until = now() + ${LEASE}::interval, asking = true FROM due WHERE p.payment_id = due.payment_id AND p.order_id = ${orderId}
+    UPDATE payment p SET lease_until = now() + ${LEASE}::interval, asking = true FROM due WHERE p.order_id = due.order_id AND p.order_id = ${orderId}
     RETURNING ${COLUMNS}, due.asking AS was_asking`);
   return (await held(db, rows))[0];
 }

@@ -63,7 +63,7 @@ async function overpaid({ system }: Context, orderId: string, total: bigint): Pr
     // One that order has granted reaches payment as an event, and may still be on its way.
     const [found] = await query<{ refunded: string; pending: string; asked: number; open: number }>(system, 'payment', `
       SELECT p.refunded, p.refund_pending AS pending, count(r)::int AS asked, count(r) FILTER (WHERE r.state = 'PENDING')::int AS open
-      FROM payment p LEFT JOIN refund r USING (order_id) WHERE p.order_id = $1 GROUP BY p.payment_id`, [orderId]);
+      FROM payment p LEFT JOIN refund r USING (order_id) WHERE p.order_id = $1 GROUP BY p.order_id`, [orderId]);
     return found && found.asked > 0 && found.open === 0 && found;
   });
   return BigInt(row.refunded) + BigInt(row.pending) <= total && BigInt(row.refunded) > 0n ? undefined : `${row.refunded} of ${total} were given back`;
