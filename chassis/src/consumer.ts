@@ -8,7 +8,7 @@ import { crashPoint } from './crash-point.ts';
 import type { Database } from './db.ts';
 import { buryEvent } from './dead-letters.ts';
 import { durableOf, eventKind } from './events.ts';
-import { handleOnce, readEvent, type Heard, type RawEvent, type Reaction } from './inbox.ts';
+import { handleNew, handleOnce, isRepeat, readEvent, type Heard, type RawEvent, type Reaction } from './inbox.ts';
 import { InFlight } from './in-flight.ts';
 import type { Log } from './log.ts';
 import { restAfter, type Loop } from './loop.ts';
@@ -93,7 +93,7 @@ export function createConsumer(options: ConsumerOptions): Loop {
     crashPoint('consumer.received');
     try {
       const events = readable.map(({ event }) => event);
-      await db.transaction((tx) => handleOnce(tx, events, reactions));
+      await handle(events);
       crashPoint('consumer.committed');
       readable.forEach(({ message }) => message.ack());
     } catch (error) {
@@ -102,9 +102,19 @@ export function createConsumer(options: ConsumerOptions): Loop {
     }
   }
 
+  /** Repeats are rare, so events are looked for in the inbox only when one turned out to be there. */
+  async function handle(events: Heard<Message>[]): Promise<void> {
+    try {
+      return await db.transaction((tx) => handleNew(tx, events, reactions));
+    } catch (error) {
+      if (!isRepeat(error)) throw error;
+    }
+    await db.transaction((tx) => handleOnce(tx, events, reactions));
+  }
+
   async function handleAlone(message: JsMsg, event: Heard<Message>): Promise<void> {
     try {
-      await db.transaction((tx) => handleOnce(tx, [event], reactions));
+      await handle([event]);
       failures.delete(event.id);
       message.ack();
     } catch (error) {

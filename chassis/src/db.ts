@@ -132,6 +132,9 @@ function createClock(): DatabaseClock {
   };
 }
 
+/** Postgres's code for a key that is there already. */
+export const UNIQUE_VIOLATION = '23505';
+
 /** Serialization failure or deadlock: Postgres chose us to run again. */
 function lostToAnother(error: unknown): boolean {
   const code = (error as { code?: unknown }).code;

@@ -1,7 +1,7 @@
 // Arriving: event ids are remembered in the transaction of their effect, so that a repeated event does nothing twice.
 
 import { fromJson, type DescMessage, type JsonValue, type Message, type MessageShape } from '@bufbuild/protobuf';
-import { sql, type Tx } from './db.ts';
+import { sql, type Tx, UNIQUE_VIOLATION } from './db.ts';
 
 /** An event of another service, as a handler gets it. */
 export type Heard<T> = {
@@ -61,16 +61,44 @@ export function readEvent(raw: Pick<RawEvent, 'headers' | 'body'>, reactions: Re
   }
 }
 
+/**
+ * Remembers events and hands them to their reactions, type by type, as if all of them were new: none is looked for before, and nobody waits
+ * for the answer. Fails as a whole when one is a repeat (isRepeat), or becomes one because another instance was faster; then handleOnce.
+ */
+export async function handleNew(tx: Tx, events: Heard<Message>[], reactions: ReadonlyMap<string, Reaction>): Promise<void> {
+  const byId = identified(events);
+  const remembered = tx.query(sql`INSERT INTO inbox (event_id) SELECT unnest(${idsOf(byId)}::uuid[])`);
+  remembered.catch(() => {});
+  // What a reaction meets after a repeat was found is a transaction that has failed: the repeat is what there is to say.
+  await react(tx, [...byId.values()], reactions).catch(async (error: unknown) => {
+    await remembered;
+    throw error;
+  });
+  await remembered;
+}
+
 /** Remembers the events, and hands those that are new to their reactions, type by type. */
 export async function handleOnce(tx: Tx, events: Heard<Message>[], reactions: ReadonlyMap<string, Reaction>): Promise<void> {
-  const byId = new Map(events.map((event) => [event.id.toLowerCase(), event]));
-  // Primary key inbox_pkey; in the order of the ids, so that two instances with overlapping batches can't deadlock.
-  const fresh = await tx.query<{ event_id: string }>(sql`
-    INSERT INTO inbox (event_id) SELECT unnest(${[...byId.keys()].sort()}::uuid[]) ON CONFLICT DO NOTHING RETURNING event_id`);
+  const byId = identified(events);
+  const fresh = await tx.query<{ event_id: string }>(sql`INSERT INTO inbox (event_id) SELECT unnest(${idsOf(byId)}::uuid[]) ON CONFLICT DO NOTHING RETURNING event_id`);
   const isFresh = new Set(fresh.map((row) => row.event_id));
-  const byType = Map.groupBy([...byId].filter(([id]) => isFresh.has(id)).map(([, event]) => event), ({ type }) => type);
+  await react(tx, [...byId].filter(([id]) => isFresh.has(id)).map(([, event]) => event), reactions);
+}
+
+/** Primary key inbox_pkey. */
+export function isRepeat(error: unknown): boolean {
+  const { code, constraint } = error as { code?: unknown; constraint?: unknown };
+  return code === UNIQUE_VIOLATION && constraint === 'inbox_pkey';
+}
+
+async function react(tx: Tx, events: Heard<Message>[], reactions: ReadonlyMap<string, Reaction>): Promise<void> {
+  const byType = Map.groupBy(events, ({ type }) => type);
   for (const [type, reaction] of reactions) {
     const mine = byType.get(type);
     if (mine) await reaction.handle(tx, mine);
   }
 }
+
+const identified = (events: Heard<Message>[]) => new Map(events.map((event) => [event.id.toLowerCase(), event]));
+/** In their order, so that two instances with overlapping batches can't deadlock. */
+const idsOf = (byId: ReadonlyMap<string, unknown>) => [...byId.keys()].sort();

@@ -2,15 +2,17 @@
 
 import { randomUUID } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
+import { create, type Message } from '@bufbuild/protobuf';
 import { headers } from '@nats-io/transport-node';
 import { jetstream, jetstreamManager, type JetStreamClient } from '@nats-io/jetstream';
-import { ProductArchivedSchema, ProductCreatedSchema } from '@millrace/gen/millrace/product/v1/events_pb.js';
+import { ProductArchivedSchema, type ProductCreated, ProductCreatedSchema } from '@millrace/gen/millrace/product/v1/events_pb.js';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createDatabase, newFolder, startTestNats, type TestDatabase, type TestNats } from '../../test/support/servers.ts';
 import { recordStatements } from '../test/plans.ts';
 import { connectBroker, lossOf } from './broker.ts';
 import { createConsumers, on, type Reaction } from './consumer.ts';
-import { openDatabase, sql, type Database } from './db.ts';
+import { openDatabase, sql, type Database, type Tx } from './db.ts';
+import { handleNew, handleOnce, type Heard, isRepeat } from './inbox.ts';
 import { createLog } from './log.ts';
 import type { Loop } from './loop.ts';
 import { headersOf } from './message-headers.ts';
@@ -246,22 +248,49 @@ test('what was under way when the broker died is published as soon as it is back
   await reader.close();
 });
 
-test('every event has its effect once, however often it is delivered', async () => {
-  const seen: string[] = [];
-  const consumer = await listen([on(ProductCreatedSchema, async (_tx, events) => void seen.push(...events.map((e) => e.body.sku)))]);
+/** An effect that nothing keeps from happening twice: a row for each time. */
+const effect = (tx: Tx, events: Heard<ProductCreated>[]) =>
+  tx.query(sql`INSERT INTO request_memory (method, caller, request_id, fingerprint) SELECT 'effect', gen_random_uuid()::text, unnest(${events.map(({ body }) => body.sku)}::text[]), ''`);
+const effects = async () => (await listener.query<{ sku: string }>(sql`SELECT request_id AS sku FROM request_memory WHERE method = 'effect' ORDER BY request_id`)).map(({ sku }) => sku);
+
+test('every event has its effect once, however often it is delivered, alone and among new ones', async () => {
+  const consumer = await listen([on(ProductCreatedSchema, async (tx, events) => void (await effect(tx, events)))]);
+  const relay = await relayOf(producer);
   await say(created('A'), created('B'));
-  await (await relayOf(producer)).drain();
+  await relay.drain();
   await consumer.drain();
   // The same events under new message ids, as after a lost acknowledgement beyond the dedupe window.
   const js = jetstream(await connectAs('product'));
-  for (const message of await published()) {
-    const h = headers();
-    h.set('ce-id', message.id);
-    h.set('ce-type', ProductCreatedSchema.typeName);
-    await js.publish(message.subject, JSON.stringify(message.body), { headers: h });
-  }
+  const again = async () => {
+    for (const message of await published()) {
+      const h = headers();
+      h.set('ce-id', message.id);
+      h.set('ce-type', ProductCreatedSchema.typeName);
+      await js.publish(message.subject, JSON.stringify(message.body), { headers: h });
+    }
+  };
+  await again();
   await consumer.drain();
-  expect(seen.sort()).toEqual(['A', 'B']);
+  expect(await effects()).toEqual(['A', 'B']);
+  await say(created('C'), created('D'));
+  await Promise.all([again(), relay.drain()]);
+  await consumer.drain();
+  expect(await effects()).toEqual(['A', 'B', 'C', 'D']);
+});
+
+test('a reaction that fails over a repeat fails for nothing: the new events beside it have their effect', async () => {
+  const id = randomUUID();
+  const heard = (sku: string, eventId = randomUUID()): Heard<Message> => ({ id: eventId, type: ProductCreatedSchema.typeName, time: new Date(), version: 1, body: create(ProductCreatedSchema, { sku }) });
+  const reactions = new Map([[ProductCreatedSchema.typeName, on(ProductCreatedSchema, async (tx, events) => {
+    await effect(tx, events);
+    if (events.some(({ body }) => body.sku === 'BAD')) throw new Error('not again');
+  })]]);
+  await listener.transaction((tx) => handleNew(tx, [heard('A', id)], reactions));
+  const failure = await listener.transaction((tx) => handleNew(tx, [heard('B'), heard('BAD', id)], reactions)).catch((error: unknown) => error);
+  expect(isRepeat(failure)).toBe(true);
+  await listener.transaction((tx) => handleOnce(tx, [heard('B'), heard('BAD', id)], reactions));
+  expect(await effects()).toEqual(['A', 'B']);
+  await expect(listener.transaction((tx) => handleNew(tx, [heard('BAD')], reactions))).rejects.toThrow('not again');
 });
 
 test('of a backlog two batches are under way at once, and each event has its effect once', async () => {
