@@ -9,7 +9,7 @@ import type { Change } from './change.ts';
 import type { Levels } from './levels.ts';
 import { eventsOf } from './notices.ts';
 import { hold, type Reservation, type Wish } from './reservation.ts';
-import { LOST_RACE, saveHolds } from './store.ts';
+import { cameTooLate, saveHolds } from './store.ts';
 
 /** One lane: two would only fight over the same rows. */
 const LANES = 1;
@@ -48,7 +48,7 @@ async function onKnownLevels({ db, levels, changes }: Stores, skus: string[], ba
     db.clock.saw(await saveHolds(db, known, closing, eventsOf(closing)));
   } catch (error) {
     levels.forget(skus);
-    if ((error as { code?: unknown }).code === LOST_RACE) return undefined;
+    if (cameTooLate(error)) return undefined;
     throw error;
   }
   if (closing.stocks.length > 0) db.wroteEvents();

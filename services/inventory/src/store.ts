@@ -1,6 +1,6 @@
 // Stock, reservations and ledger in the database. Locks are always taken in the same order: stock rows by sku, then reservations
 // by order id. Whoever writes goes through change.ts, which keeps to it.
-import { rowset, sql, type Queryable, type Tx } from '@millrace/chassis/db';
+import { rowset, sql, type Queryable, type Tx, UNIQUE_VIOLATION } from '@millrace/chassis/db';
 import { outboxInsert, type OutgoingEvent } from '@millrace/chassis/outbox';
 import { LostRaceError, type Closing } from './books.ts';
 import type { Reservation } from './reservation.ts';
@@ -108,13 +108,18 @@ const HELD = rowset<Movement>('m', {
   actor: ['text', ({ actor }) => actor],
 });
 
-/** What saveHolds fails with when a level has changed since it was seen, or an order has a reservation by now. */
-export const LOST_RACE = '40001';
+/** What saveHolds fails with when a level has changed since it was seen. */
+const LOST_RACE = '40001';
+/** Whether saveHolds came too late: a level has changed since it was seen, or an order has a reservation by now. */
+export function cameTooLate(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return code === LOST_RACE || code === UNIQUE_VIOLATION;
+}
 
 // Primary keys all. Locks as the others do: the stock by sku, each level found by a look-up of its own in that order, and the reservations wait
 // for it. A change counts one version, so a level must still have the one before. Levels that only refused somebody are compared too: a refusal
 // must not rest on an old one either.
-/** Holds that were decided on `seen` levels, with what they move and say: all of it, or LOST_RACE and nothing. Answers the database's clock. */
+/** Holds that were decided on `seen` levels, with what they move and say: all of it, or nothing (cameTooLate). Answers the database's clock. */
 export async function saveHolds(db: Queryable, seen: Stock[], { stocks, added, movements }: Closing, events: OutgoingEvent[]): Promise<Date> {
   const levels = stocks.map(({ stock }) => stock);
   const changed = new Set(levels.map(({ sku }) => sku));
@@ -132,9 +137,8 @@ export async function saveHolds(db: Queryable, seen: Stock[], { stocks, added, m
     ), said AS (${outboxInsert(events)}), added AS (
       INSERT INTO reservation (order_id, state, lines, hold_until, release_reason, returns, version, create_time, update_time)
       SELECT order_id, 'HELD', lines, hold_until, '', '{}', 1, create_time, create_time FROM ${HOLDS(added)} WHERE (SELECT so FROM unchanged) ORDER BY order_id
-      ON CONFLICT (order_id) DO NOTHING RETURNING 1
     )
-    SELECT CASE WHEN (SELECT so FROM unchanged) AND (SELECT count(*) FROM added) = ${added.length} THEN now() ELSE lost_race() END AS now`);
+    SELECT CASE WHEN (SELECT so FROM unchanged) THEN now() ELSE lost_race() END AS now`);
   if (saved === undefined) throw new Error('the database has no clock');
   return saved.now;
 }

@@ -1,5 +1,5 @@
 // Orders and their timeline in the database.
-import { rowset, sql, type Database, type Queryable, type Statement, type Tx } from '@millrace/chassis/db';
+import { rowset, sql, type Database, type Queryable, type Statement, type Tx, UNIQUE_VIOLATION } from '@millrace/chassis/db';
 import { outboxInsert, type OutgoingEvent } from '@millrace/chassis/outbox';
 import type { OrderModel } from '@millrace/gen/prisma/order/models/Order.ts';
 import type { Address, CancelCause, Order, OrderLine, OrderState, Payment, PaymentState, Refund } from './order.ts';
@@ -53,11 +53,20 @@ const ENTRIES = rowset<TimelineEntry>('e', {
 
 /**
  * Stores new orders with their events and the first entries of their timelines, and answers when each was stored; those that were there
- * already are left out. In the order of the unique index (placed_by, request_id), so that two batches with the same requests wait for each
+ * already are left out. That costs a search for each, so all are taken for new at first: a request that comes again is rare. In the order of the unique index (placed_by, request_id), so that two batches with the same requests wait for each
  * other instead of deadlocking. One statement is one transaction: nothing is locked while we would think.
  */
 export async function insertOrders(db: Pick<Database, 'query' | 'wroteEvents'>, orders: NewOrder[], said: Announcement[]): Promise<Map<string, Date>> {
-  const rows = await db.query<{ order_id: string; create_time: Date }>(sql`
+  const rows = await insertWith(sql``, db, orders, said).catch((error: unknown) => {
+    if ((error as { code?: unknown }).code !== UNIQUE_VIOLATION) throw error;
+    return insertWith(sql`ON CONFLICT DO NOTHING`, db, orders, said);
+  });
+  db.wroteEvents();
+  return new Map(rows.map((row) => [row.order_id, row.create_time]));
+}
+
+async function insertWith(onConflict: Statement, db: Queryable, orders: NewOrder[], said: Announcement[]): Promise<{ order_id: string; create_time: Date }[]> {
+  return db.query(sql`
     WITH stored AS (
       INSERT INTO orders (order_id, placed_by, request_id, customer_id, customer_name, customer_email, customer_phone, lines, currency, total,
         payment_method, shipping_address, note, payment_due_time, next_due_time)
@@ -65,7 +74,7 @@ export async function insertOrders(db: Pick<Database, 'query' | 'wroteEvents'>, 
         payment_method, shipping_address, note, payment_due_time, payment_due_time
       FROM ${NEW_ORDERS(orders)}
       ORDER BY placed_by, request_id
-      ON CONFLICT DO NOTHING RETURNING order_id, create_time, next_due_time
+      ${onConflict} RETURNING order_id, create_time, next_due_time
     ), waiting AS (
       INSERT INTO order_due (unpaid, due_time, order_id) SELECT true, next_due_time, order_id FROM stored
     ), told AS (
@@ -74,8 +83,6 @@ export async function insertOrders(db: Pick<Database, 'query' | 'wroteEvents'>, 
       FROM ${ENTRIES(said.map(({ entry }) => entry))} JOIN stored USING (order_id)
     ), said AS (${outboxInsert(said.map(({ event }) => event), sql`SELECT order_id FROM stored`)})
     SELECT order_id, create_time FROM stored`);
-  db.wroteEvents();
-  return new Map(rows.map((row) => [row.order_id, row.create_time]));
 }
 
 /** Orders by id, in no particular order. Primary key. */

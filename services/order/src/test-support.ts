@@ -118,11 +118,12 @@ export async function startWorld(items: Record<string, Item>, env: Record<string
           WHERE order_id = ANY(${orderIds}) AND state = 'PENDING_PAYMENT' RETURNING order_id, next_due_time)
         UPDATE order_due d SET due_time = c.next_due_time FROM changed c WHERE d.order_id = c.order_id`);
     },
-    /** Orders whose row and whose place among those that wait don't say the same. */
-    async misplaced(): Promise<unknown[]> {
-      return db.query(sql`
+    /** Throws when the row of an order and its place among those that wait don't say the same. */
+    async checkPlaces(): Promise<void> {
+      const wrong = await db.query(sql`
         SELECT order_id, o.state, o.next_due_time, d.unpaid, d.due_time FROM (SELECT * FROM orders WHERE next_due_time IS NOT NULL) o FULL JOIN order_due d USING (order_id)
         WHERE (o.state = 'PENDING_PAYMENT', o.next_due_time) IS DISTINCT FROM (d.unpaid, d.due_time)`);
+      if (wrong.length > 0) throw new Error(`these don't wait where their rows say: ${JSON.stringify(wrong)}`);
     },
     close,
     [Symbol.asyncDispose]: close,
