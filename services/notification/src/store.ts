@@ -9,6 +9,8 @@ import type { OrderView } from './templates/render.ts';
 /** Longer than rendering, a provider call and the report of its outcome take together; then a look-up says what happened. */
 const LEASE_MS = 30_000;
 
+/** By send_queue_pkey. */
+const LEASE = sql`UPDATE send_queue SET doubtful = true, due_time = now() + ${LEASE_MS} * interval '1 ms' WHERE notification_id = ANY(ARRAY(SELECT notification_id FROM claimed))`;
 /** What a claim reads of a message: what is to be said, and how it stands. By notification_pkey. */
 const MESSAGE = sql`n.notification_id, n.order_id, n.kind, n.channel, n.recipient, n.details, n.sending_time, (extract(epoch FROM now() - n.create_time) * 1000)::float8 AS age_ms,
   n.state, n.version, n.attempts, n.sending, n.provider_message_id, n.last_error, n.subject, n.xmin::text AS stamp`;
@@ -30,6 +32,7 @@ const MESSAGES = rowset<Message & { id: string }>('m', {
   details: ['jsonb', ({ details }) => details],
 });
 
+const COMPLETED = sql`DO UPDATE SET lines = excluded.lines, total = excluded.total, currency = excluded.currency WHERE c.lines IS NULL AND excluded.lines IS NOT NULL`;
 const CONTACTS = rowset<Contact>('m', {
   order_id: ['text', ({ orderId }) => orderId],
   customer_id: ['text', ({ customerId }) => customerId],
@@ -43,7 +46,10 @@ const CONTACTS = rowset<Contact>('m', {
 
 export function createStore(db: Database) {
   return {
-    /** Queues what is not queued yet; answers the channels that have more to send. In the order of the ids, so that overlapping batches of two instances can't deadlock. */
+    /**
+     * Queues what is not queued yet; answers the channels that have more to send. In the order of the ids, so that overlapping batches of two
+     * instances can't deadlock: the slower one fails, and finds the messages when its events are handled again.
+     */
     async queue(tx: Tx, messages: Message[]): Promise<Channel[]> {
       const keyed = messages.map((message) => ({ ...message, id: idOf(message.idempotencyKey) }));
       const rows = [...new Map(keyed.map((message) => [message.id, message])).values()];
@@ -53,11 +59,12 @@ export function createStore(db: Database) {
       return channels(tx, sql`
         WITH queued AS (
           INSERT INTO notification (notification_id, idempotency_key, order_id, kind, channel, recipient, details)
-          SELECT m.notification_id, m.idempotency_key, m.order_id, m.kind, m.channel, CASE WHEN m.recipient <> '' THEN m.recipient ELSE coalesce(c.address, '') END, m.details
-          FROM ${MESSAGES(rows)} LEFT JOIN LATERAL (SELECT ${ADDRESS} AS address FROM contact WHERE order_id = m.order_id OFFSET 0) c ON true
-          WHERE m.channel <> 'sms' OR c.address IS DISTINCT FROM ''
-          ORDER BY m.notification_id
-          ON CONFLICT (notification_id) DO NOTHING RETURNING notification_id, channel)
+          SELECT m.notification_id, m.idempotency_key, m.order_id, m.kind, m.channel,
+            CASE WHEN m.recipient <> '' THEN m.recipient ELSE coalesce((SELECT ${ADDRESS} FROM contact WHERE order_id = m.order_id), '') END, m.details
+          FROM ${MESSAGES(rows)}
+          WHERE (m.channel <> 'sms' OR m.recipient <> '' OR (SELECT phone FROM contact WHERE order_id = m.order_id) IS DISTINCT FROM '')
+            AND NOT (SELECT EXISTS (SELECT FROM notification WHERE notification_id = m.notification_id))
+          ORDER BY m.notification_id RETURNING notification_id, channel)
         INSERT INTO send_queue (notification_id, channel) SELECT notification_id, channel FROM queued RETURNING channel`);
     },
 
@@ -65,13 +72,14 @@ export function createStore(db: Database) {
     async meet(tx: Tx, contacts: Contact[]): Promise<Channel[]> {
       const rows = [...new Map(contacts.map((contact) => [contact.orderId, contact])).values()];
       if (rows.length === 0) return [];
-      // contact_pkey; the lines come with orders.placed, which need not come first. Then notification_order_id_idx, not that of
-      // the recipients, which `length` keeps plans from; rows that are being claimed are left to their claimer.
+      // contact_pkey; the lines come with orders.placed, which need not come first. What comes without them has nothing to add to a known contact,
+      // and must not lock it to find that out. Then notification_order_id_idx, not that of the recipients, which `length` keeps plans from;
+      // rows that are being claimed are left to their claimer.
       return channels(tx, sql`
         WITH met AS (
           INSERT INTO contact AS c (order_id, customer_id, name, email, phone, lines, total, currency)
           SELECT * FROM ${CONTACTS(rows)} ORDER BY order_id
-          ON CONFLICT (order_id) DO UPDATE SET lines = excluded.lines, total = excluded.total, currency = excluded.currency WHERE c.lines IS NULL AND excluded.lines IS NOT NULL
+          ON CONFLICT (order_id) ${rows.some(({ order }) => order) ? COMPLETED : sql`DO NOTHING`}
           RETURNING order_id, phone),
         waiting AS (
           SELECT notification_id, channel = 'sms' AND (SELECT phone FROM met WHERE met.order_id = n.order_id) = '' AS pointless FROM notification n
@@ -81,26 +89,36 @@ export function createStore(db: Database) {
         UPDATE send_queue SET due_time = now() WHERE notification_id = ANY(ARRAY(SELECT notification_id FROM waiting WHERE NOT pointless)) AND due_time > now() RETURNING channel`);
     },
 
-    /** Takes messages that are due and marks them as being sent, before anybody calls the provider. */
+    /**
+     * Takes messages that are due and marks them as being sent, before anybody calls the provider. By notification_pkey, in the order of the ids.
+     * Their places in the queue are not locked before: a message that somebody else has taken meanwhile says so itself.
+     */
     async claimDue(channel: Channel, limit: number): Promise<Due[]> {
       const claimedAt = performance.now();
       const rows = await db.query<DueRow>(sql`
-        ${leased(channel, false, limit, sql`n.notification_id`)},
+        WITH due AS (${due(channel, false, limit)}),
         claimed AS (
           UPDATE notification n SET sending = true, sending_time = now(), attempts = n.attempts + 1, resend_time = now() + ${LAG_AFTER_CLAIM_MS} * interval '1 ms',
             recipient = CASE WHEN n.recipient <> '' THEN n.recipient ELSE coalesce((SELECT ${ADDRESS} FROM contact c WHERE c.order_id = n.order_id), '') END
-          WHERE n.notification_id = ANY(ARRAY(SELECT notification_id FROM held))
-          RETURNING ${MESSAGE}, 0::float8 AS doubt_ms, 0::float8 AS lag_ms)
+          WHERE n.notification_id = ANY(ARRAY(SELECT notification_id FROM due)) AND n.state = 'pending' AND NOT n.sending
+          RETURNING ${MESSAGE}, 0::float8 AS doubt_ms, 0::float8 AS lag_ms),
+        leased AS (${LEASE})
         ${WITH_CUSTOMER}`);
       return rows.map((row) => dueOf(row, claimedAt));
     },
 
-    /** Takes messages whose sending ended without an answer, or whose sender died, to look them up. */
+    /**
+     * Takes messages whose sending ended without an answer, or whose sender died, to look them up. Whose message somebody is changing right now
+     * is left to him: he may be waiting for its place in the queue.
+     */
     async claimDoubtful(channel: Channel, limit: number): Promise<Due[]> {
       const claimedAt = performance.now();
       const rows = await db.query<DueRow>(sql`
-        ${leased(channel, true, limit, sql`${MESSAGE}, (extract(epoch FROM now() - n.sending_time) * 1000)::float8 AS doubt_ms, (extract(epoch FROM n.resend_time - now()) * 1000)::float8 AS lag_ms`)},
-        claimed AS (SELECT * FROM held)
+        WITH due AS (${due(channel, true, limit)} FOR UPDATE SKIP LOCKED),
+        claimed AS (
+          SELECT ${MESSAGE}, (extract(epoch FROM now() - n.sending_time) * 1000)::float8 AS doubt_ms, (extract(epoch FROM n.resend_time - now()) * 1000)::float8 AS lag_ms
+          FROM notification n WHERE n.notification_id = ANY(ARRAY(SELECT notification_id FROM due)) FOR UPDATE SKIP LOCKED),
+        leased AS (${LEASE})
         ${WITH_CUSTOMER}`);
       return rows.map((row) => dueOf(row, claimedAt));
     },
@@ -110,16 +128,9 @@ export function createStore(db: Database) {
   };
 }
 
-/**
- * The longest due of a queue (send_queue_channel_doubtful_due_time_idx), with a lease on them, and `columns` of their messages (notification_pkey)
- * as `held`. Whose message somebody is changing right now is left to him: he may be waiting for its place in the queue.
- */
-function leased(channel: Channel, doubtful: boolean, limit: number, columns: Statement): Statement {
-  return sql`
-    WITH due AS (
-      SELECT notification_id FROM send_queue WHERE channel = ${channel} AND doubtful = ${doubtful} AND due_time <= now() ORDER BY due_time LIMIT ${limit} FOR UPDATE SKIP LOCKED),
-    held AS (SELECT ${columns} FROM notification n WHERE n.notification_id = ANY(ARRAY(SELECT notification_id FROM due)) FOR UPDATE SKIP LOCKED),
-    leased AS (UPDATE send_queue SET doubtful = true, due_time = now() + ${LEASE_MS} * interval '1 ms' WHERE notification_id = ANY(ARRAY(SELECT notification_id FROM held)))`;
+/** The longest due of a queue, by send_queue_channel_doubtful_due_time_idx. */
+function due(channel: Channel, doubtful: boolean, limit: number): Statement {
+  return sql`SELECT notification_id FROM send_queue WHERE channel = ${channel} AND doubtful = ${doubtful} AND due_time <= now() ORDER BY due_time LIMIT ${limit}`;
 }
 
 async function channels(tx: Tx, change: Statement): Promise<Channel[]> {
