@@ -33,7 +33,7 @@ export async function auditHeld({ runtime: { postgres } }: System, { orders, unk
   };
   const count = async (url: string, statement: string) => Number((await rows<{ count: string }>(url, statement))[0]?.count ?? 0);
 
-  const stored = await count(postgres.order, `SELECT count(*) FROM orders WHERE request_id LIKE 'bench-%'`);
+  const stored = await count(postgres.order, `SELECT count(*) FROM orders WHERE note LIKE 'bench-%'`);
   expect(stored >= orders && stored <= orders + unknown, `${orders} orders were acknowledged (and ${unknown} calls had no answer), ${stored} are stored`);
   const held = await count(postgres.inventory, `SELECT count(*) FROM reservation WHERE state IN ('HELD', 'COMMITTED')`);
   expect(held >= orders + reservations && held <= orders + unknown + reservations, `${orders} orders and ${reservations} reservations were acknowledged, ${held} are held or sold`);

@@ -5,11 +5,11 @@ import { rows } from './audit.ts';
 
 export type Batches = { stored: number; held: number; published: number };
 
-/** Means over all rounds of a case; `runs` are the beginnings of request ids. */
+/** Means over all rounds of a case; `runs` are the notes of their orders. */
 export async function batchesOf(postgres: { order: string; inventory: string }, runs: Record<string, string[]>, said: Record<string, Share[]>): Promise<Record<string, Batches>> {
   const found: Record<string, Batches> = {};
-  for (const [name, prefixes] of Object.entries(runs)) {
-    const ids = await rows<{ order_id: string; create_time: Date }>(postgres.order, "SELECT order_id, create_time FROM orders WHERE split_part(request_id, '-', 1) || '-' || split_part(request_id, '-', 2) = ANY($1)", [prefixes]);
+  for (const [name, notes] of Object.entries(runs)) {
+    const ids = await rows<{ order_id: string; create_time: Date }>(postgres.order, 'SELECT order_id, create_time FROM orders WHERE note = ANY($1)', [notes]);
     const orderIds = ids.map(({ order_id: id }) => id);
     const [held] = await rows<Share>(postgres.inventory, 'SELECT count(*)::float8 AS all, count(DISTINCT create_time)::float8 AS batches FROM reservation WHERE order_id = ANY($1)', [orderIds]);
     const published = (said[name] ?? []).reduce((sum, { all, batches }) => ({ all: sum.all + all, batches: sum.batches + batches }), { all: 0, batches: 0 });

@@ -1,8 +1,9 @@
 // What the machine can do at best, measured beside the system: one prepared statement per commit, and the broker's own batches.
-import { randomUUID } from 'node:crypto';
+import { randomUUID, randomUUIDv7 } from 'node:crypto';
 import { AckPolicy, StorageType, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { Client } from 'pg';
+import { orderIdOf } from '../../services/order/src/order-id.ts';
 import { natsLogin } from '../../local/src/nats.ts';
 import { createHistogram, record } from './histogram.ts';
 import type { Load } from './load.ts';
@@ -15,7 +16,7 @@ const INSERT = `
   WITH stored AS (
     INSERT INTO orders (order_id, placed_by, request_id, customer_id, customer_name, customer_email, customer_phone, lines, currency, total,
       payment_method, shipping_address, note, payment_due_time, next_due_time)
-    VALUES ($1, 'demo-backend', $2, $3, 'Ada Example', $4, '', $5, 'EUR', $6, '', $7, '', now() + interval '30 minutes', now() + interval '30 minutes')
+    VALUES ($1, 'demo-backend', $2, $3, 'Ada Example', $4, '', $5, 'EUR', $6, '', $7, 'limit-0', now() + interval '30 minutes', now() + interval '30 minutes')
     RETURNING order_id, create_time, next_due_time
   ), waiting AS (
     INSERT INTO order_due (unpaid, due_time, order_id) SELECT true, next_due_time, order_id FROM stored
@@ -99,12 +100,13 @@ async function onConnections({ url, clients, ms }: LimitTask, statement: (client
 }
 
 function orderRow(n: number): unknown[] {
-  const orderId = randomUUID().replaceAll('-', '');
+  const requestId = randomUUIDv7();
+  const orderId = orderIdOf('demo-backend', requestId, '');
   const lines = [{ sku: `spread-${n % 1_000}`, name: `Benchmark article ${n % 1_000}`, quantity: 1, unit_price: 1_999 }];
   const address = { name: 'Ada Example', line1: 'Mill Lane 1', line2: '', city: 'Cambridge', region: '', postalCode: 'CB1 1AA', countryCode: 'GB' };
   const email = `ada.${n % 10_000}@example.com`;
   const detail = { lines: '1', total: '1999', currency: 'EUR', state: 'PENDING_PAYMENT', payment_state: 'UNPAID', version: '1' };
   const money = { currencyCode: 'EUR', minorUnits: '1999' };
   const body = { orderId, version: 1, customer: { customerId: `customer-${n % 10_000}`, name: 'Ada Example', email }, lines: [{ sku: lines[0]?.sku, name: lines[0]?.name, quantity: 1, unitPrice: money, lineTotal: money }], total: money, paymentDueTime: '2030-01-01T00:00:00.000Z' };
-  return [orderId, randomUUID(), `customer-${n % 10_000}`, email, JSON.stringify(lines), 1_999, JSON.stringify(address), randomUUID(), JSON.stringify(detail), JSON.stringify(body)];
+  return [orderId, requestId, `customer-${n % 10_000}`, email, JSON.stringify(lines), 1_999, JSON.stringify(address), randomUUID(), JSON.stringify(detail), JSON.stringify(body)];
 }

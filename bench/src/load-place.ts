@@ -1,4 +1,5 @@
 // Orders as a back end places them.
+import { randomUUIDv7 } from 'node:crypto';
 import { type MessageInitShape, create, toBinary } from '@bufbuild/protobuf';
 import { PlaceOrderRequestSchema } from '@millrace/gen/millrace/order/v1/order_pb.js';
 import { createCaller } from './caller.ts';
@@ -15,7 +16,7 @@ export type Basket = {
 export type PlaceTask = Basket & {
   url: string;
   token: string;
-  /** Begins every request id of this task. */
+  /** Stands on every order of this task as its note. */
   run: string;
   clients: number;
   ms: number;
@@ -49,7 +50,7 @@ export function createRequests(basket: Basket, run: string, paymentMethod = ''):
     pieces.set(key, piece);
     return piece;
   };
-  const shared = piece({ paymentMethod, shippingAddress: { name: 'Ada Example', line1: 'Mill Lane 1', city: 'Cambridge', postalCode: 'CB1 1AA', countryCode: 'GB' } });
+  const shared = piece({ paymentMethod, note: run, shippingAddress: { name: 'Ada Example', line1: 'Mill Lane 1', city: 'Cambridge', postalCode: 'CB1 1AA', countryCode: 'GB' } });
   const customer = (n: number) => made(customers, n, () => piece({ customer: { customerId: `customer-${n}`, name: 'Ada Example', email: `ada.${n}@example.com` } }));
   const line = (sku: number) => made(products, sku, () => piece({ lines: [{ sku: `${basket.prefix}-${sku}`, quantity: 1 }] }));
   // As a storefront does: the buyer pays what the page showed, or hears that it has changed.
@@ -58,7 +59,7 @@ export function createRequests(basket: Basket, run: string, paymentMethod = ''):
     const first = Math.floor(Math.random() * basket.skus);
     const skus = Array.from({ length: basket.lines }, (_, i) => (first + i * 7) % basket.skus);
     const total = skus.reduce((sum, sku) => sum + priceOf(sku), 0);
-    return Buffer.concat([piece({ requestId: `${run}-${n}` }), customer(n % CUSTOMERS), ...skus.map(line), agreed(total), shared]);
+    return Buffer.concat([piece({ requestId: randomUUIDv7() }), customer(n % CUSTOMERS), ...skus.map(line), agreed(total), shared]);
   };
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The millrace command: millrace NOUN VERB [ARGUMENTS]. One file per noun; this one only reads the line and says how it went.
-import { randomUUID } from 'node:crypto';
+import { randomUUIDv7 } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { createClient } from '@connectrpc/connect';
 import { Http2SessionManager } from '@connectrpc/connect-node';
@@ -90,7 +90,7 @@ function callOf(args: string[], flags: Flags, terminal: Terminal, reach: () => {
     args,
     flags,
     out: createOutput(flags.on('json'), terminal.stdout, terminal.stderr),
-    requestId: flags.text('request-id') ?? randomUUID(),
+    requestId: flags.text('request-id') ?? randomUUIDv7(),
     env: terminal.env,
     signal: terminal.signal,
     stdin: terminal.stdin,

@@ -4,7 +4,7 @@
 import pg from 'pg';
 
 /** Everything that names something: order, payment, refund, message, provider's record, and the template's own skus, customers and request ids. */
-const IDS = '((?:ord|pay|ref)_[a-z2-7]{26}|ntf_[0-9a-f]{32}|(?:pi|evt|re|ch)_[0-9A-Za-z]{10,}|fill-[0-9a-z]+)';
+const IDS = '((?:ord|pay|ref)_[a-z2-7]{26,28}|ntf_[0-9a-z]{32}|(?:pi|evt|re|ch)_[0-9A-Za-z]{10,}|fill-[0-9a-z]+)';
 /** Stands behind each of them in the template; a character that no text of ours has. */
 const MARK = 'chr(57344)';
 /** Tables that are about the others. */

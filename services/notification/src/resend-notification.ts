@@ -16,7 +16,7 @@ export class StillToBeSentError extends Error {
 
 /** Answers the new message. The buyer's address is looked up afresh; an admin's stays. */
 export async function resendNotification(tx: Tx, notificationId: string, request: { subject: string; requestId: string }): Promise<NotificationView> {
-  const [original] = await tx.query<{ kind: Kind; state: State }>(sql`SELECT kind, state FROM notification WHERE notification_id = ${notificationId}`);
+  const [original] = await tx.query<{ orderId: string; kind: Kind; state: State }>(sql`SELECT order_id AS "orderId", kind, state FROM notification WHERE notification_id = ${notificationId}`);
   if (!original) throw new NotificationNotFoundError();
   if (original.state === 'pending') throw new StillToBeSentError(original.state);
   const idempotencyKey = `resend:${notificationId}:${request.subject}:${request.requestId}`;
@@ -25,7 +25,7 @@ export async function resendNotification(tx: Tx, notificationId: string, request
   const [copy] = await tx.query<NotificationView>(sql`
     WITH copy AS (
       INSERT INTO notification AS n (notification_id, idempotency_key, order_id, kind, channel, recipient, details)
-      SELECT ${idOf(idempotencyKey)}, ${idempotencyKey}, order_id, kind, channel, CASE WHEN ${toAdmins}::bool THEN recipient ELSE '' END, details
+      SELECT ${idOf(idempotencyKey, original.orderId)}, ${idempotencyKey}, order_id, kind, channel, CASE WHEN ${toAdmins}::bool THEN recipient ELSE '' END, details
       FROM notification WHERE notification_id = ${notificationId} ON CONFLICT (notification_id) DO UPDATE SET idempotency_key = n.idempotency_key
       RETURNING *
     ), queued AS (INSERT INTO send_queue (notification_id, channel) SELECT notification_id, channel FROM copy WHERE state = 'pending' ON CONFLICT DO NOTHING)

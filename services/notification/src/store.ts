@@ -51,7 +51,7 @@ export function createStore(db: Database) {
      * instances can't deadlock: the slower one fails, and finds the messages when its events are handled again.
      */
     async queue(tx: Tx, messages: Message[]): Promise<Channel[]> {
-      const keyed = messages.map((message) => ({ ...message, id: idOf(message.idempotencyKey) }));
+      const keyed = messages.map((message) => ({ ...message, id: idOf(message.idempotencyKey, message.orderId) }));
       const rows = [...new Map(keyed.map((message) => [message.id, message])).values()];
       if (rows.length === 0) return [];
       // notification_pkey, because the id is made of the key, and contact_pkey. A buyer who is known to have no phone gets no row for a text message.
@@ -137,10 +137,17 @@ async function channels(tx: Tx, change: Statement): Promise<Channel[]> {
   return [...new Set((await tx.query<{ channel: Channel }>(change)).map((row) => row.channel))];
 }
 
-/** The same key makes the same id, also in a database that was restored and hears everything again: look-ups still find what was sent. */
-export function idOf(idempotencyKey: string): string {
-  return `ntf_${hash('sha256', idempotencyKey).slice(0, 32)}`;
+/**
+ * The same key makes the same id, also in a database that was restored and hears everything again: look-ups still find what was sent. Begins
+ * with the time of an order whose id has one, so that the messages of a moment stand side by side in the index.
+ */
+export function idOf(idempotencyKey: string, orderId: string): string {
+  const time = ID_IN_TIME.exec(orderId)?.[1] ?? '';
+  return `ntf_${time}${hash('sha256', idempotencyKey).slice(0, ID_LENGTH - time.length)}`;
 }
+
+const ID_LENGTH = 32;
+const ID_IN_TIME = /^ord_([a-z2-7]{8})[a-z2-7]{20}$/;
 
 function dueOf(row: DueRow, claimedAt: number): Due {
   const wanted = row.channel === 'email' ? row.email_enabled : row.sms_enabled;

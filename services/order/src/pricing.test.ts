@@ -52,6 +52,22 @@ describe('the id of an order', () => {
     );
     expect(orderIdOf('a', 'bc', 'd')).not.toBe(orderIdOf('ab', 'c', 'd'));
   });
+
+  test('stands where its request id stands in time, if that has one', () => {
+    const uuid = fc.uuid({ version: 7 });
+    fc.assert(
+      fc.property(uuid, uuid, fc.string(), (one, other, body) => {
+        const [id, otherId] = [orderIdOf('a', one, body), orderIdOf('a', other, body)];
+        expect(id).toMatch(/^ord_[a-z2-7]{28}$/);
+        expect(orderIdOf('a', one, body)).toBe(id);
+        expect(orderIdOf('b', one, body)).not.toBe(id);
+        const time = (uuidText: string) => BigInt(`0x${uuidText.replaceAll('-', '').slice(0, 12)}`) >> 8n;
+        if (time(one) < time(other)) expect(id < otherId).toBe(true);
+        if (time(one) === time(other)) expect(id.slice(0, 12)).toBe(otherId.slice(0, 12));
+      }),
+    );
+    expect(orderIdOf('a', '01234567-89ab-4cde-8fab-0123456789ab', '')).toMatch(/^ord_[a-z2-7]{26}$/);
+  });
 });
 
 test('amounts are written with the places of their currency', () => {

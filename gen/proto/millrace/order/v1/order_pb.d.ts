@@ -329,7 +329,8 @@ export declare const PlaceOrderLineSchema: GenMessage<PlaceOrderLine>;
  */
 export declare type PlaceOrderRequest = Message<"millrace.order.v1.PlaceOrderRequest"> & {
   /**
-   * Makes a repeat harmless: the same id and the same body answer the same order.
+   * Makes a repeat harmless: the same id and the same body answer the same order. A UUID of version 7 does best: orders then lie in the
+   * databases as they came.
    *
    * @generated from field: string request_id = 1;
    */
