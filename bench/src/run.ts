@@ -6,7 +6,7 @@ import { CONSUMERS, type ConsumerRoute } from '../../local/src/topology.ts';
 import { type Acknowledged, auditAtRest, auditHeld, rows } from './audit.ts';
 import { type Batches, type Share, batchesOf, saidWhile } from './batches.ts';
 import { openBroker } from './consumers.ts';
-import type { Flags } from './flags.ts';
+import { type Flags, SUSTAINED } from './flags.ts';
 import { percentile } from './histogram.ts';
 import type { Journey, JourneyTask } from './load-journey.ts';
 import { READS } from './load-reads.ts';
@@ -43,8 +43,6 @@ const SETTLING = 1_000;
 const SCRATCH_PASSWORD = 'scratch';
 /** Four seconds' worth: with fewer the services' rests would set the pace, not the machine. */
 const UNDERWAY = 1_600;
-/** Placed a second, evenly: what is to be reached and a little more, because not all that begins in a time ends in it. */
-const SUSTAINED = 402;
 /** How long as many are placed as go. */
 const MOST_MS = 20_000;
 /** What gathers in half a minute in which a service is away. */

@@ -24,7 +24,8 @@ export class MessageHeaders extends MsgHdrsImpl {
 
 /** What a message came with; of a header that stands twice the first. */
 export function headersOf(message: JsMsg): Record<string, string> {
-  const headers: Record<string, string> = {};
+  // Without a prototype: a header may be named as one of its members.
+  const headers = Object.create(null) as Record<string, string>;
   for (const line of headerLines(message)) {
     const colon = line.indexOf(':');
     if (colon > 0) headers[line.slice(0, colon)] ??= line.slice(colon + 1).trim();

@@ -198,9 +198,7 @@ async function publishBatch(js: JetStreamClient, service: string, rows: Row[]): 
   await batch.commit(last.subject, last.body, { headers: eventHeaders(service, last), timeout: PUBLISH_TIMEOUT_MS });
 }
 
-/**
- * CloudEvents 1.0 attributes in binary mode, and what JetStream needs. `Nats-Msg-Id` stands here because a batch ignores `msgID`.
- */
+/** CloudEvents 1.0 attributes in binary mode, and what JetStream needs. `Nats-Msg-Id` stands here because a batch ignores `msgID`. */
 function eventHeaders(service: string, row: Row): MessageHeaders {
   return new MessageHeaders({
     'Nats-Msg-Id': row.event_id,
