@@ -53,8 +53,9 @@ const ENTRIES = rowset<TimelineEntry>('e', {
 
 /**
  * Stores new orders with their events and the first entries of their timelines, and answers when each was stored; those that were there
- * already are left out. That costs a search for each, so all are taken for new at first: a request that comes again is rare. In the order of the unique index (placed_by, request_id), so that two batches with the same requests wait for each
- * other instead of deadlocking. One statement is one transaction: nothing is locked while we would think.
+ * already are left out. To look for them costs a search for each, so all are taken for new at first: a request that comes again is rare. In
+ * the order of the unique index (placed_by, request_id), so that two batches with the same requests wait for each other instead of
+ * deadlocking. One statement is one transaction: nothing is locked while we would think.
  */
 export async function insertOrders(db: Pick<Database, 'query' | 'wroteEvents'>, orders: NewOrder[], said: Announcement[]): Promise<Map<string, Date>> {
   const rows = await insertWith(sql``, db, orders, said).catch((error: unknown) => {
