@@ -18,11 +18,14 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     name: 'no-inbox',
     title: 'events are handled as often as they come',
-    patches: [{
-      file: 'chassis/src/inbox.ts',
-      from: 'INSERT INTO inbox (event_id) SELECT unnest(${[...byId.keys()].sort()}::uuid[]) ON CONFLICT DO NOTHING RETURNING event_id',
-      to: 'SELECT unnest(${[...byId.keys()].sort()}::uuid[]) AS event_id',
-    }],
+    patches: [
+      { file: 'chassis/src/inbox.ts', from: 'tx.query(sql`INSERT INTO inbox (event_id) SELECT unnest(${idsOf(byId)}::uuid[])`)', to: 'tx.query(sql`SELECT unnest(${idsOf(byId)}::uuid[])`)' },
+      {
+        file: 'chassis/src/inbox.ts',
+        from: 'INSERT INTO inbox (event_id) SELECT unnest(${idsOf(byId)}::uuid[]) ON CONFLICT DO NOTHING RETURNING event_id',
+        to: 'SELECT unnest(${idsOf(byId)}::uuid[]) AS event_id',
+      },
+    ],
     experiments: ['E6'],
   },
   {
