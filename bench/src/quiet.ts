@@ -10,7 +10,7 @@ export async function settled(broker: Broker, consumers: readonly Consumer[]): P
   for (const consumer of consumers) await until(async () => (await broker.backlog(consumer)) === 0, SETTLED_MS);
 }
 
-/** All events heard, all intents made, all mails out, and all that the providers have to say about them taken. */
+/** All intents made, all mails out, all that the providers have to say about them taken, and all events said and heard. */
 export async function quiet(broker: Broker, { runtime: { postgres, sandbox } }: System): Promise<void> {
   await settled(broker, CONSUMERS);
   const open = async (url: string, statement: string) => (await rows(url, `${statement} LIMIT 1`)).length > 0;
@@ -19,5 +19,6 @@ export async function quiet(broker: Broker, { runtime: { postgres, sandbox } }: 
   await until(async () => !(await open(postgres.notification, 'SELECT FROM send_queue')), SETTLED_MS);
   const owed = async () => ((await (await fetch(`${sandbox}/control/webhooks`)).json()) as { waiting: number }).waiting;
   await until(async () => (await owed()) === 0, SETTLED_MS);
+  for (const url of Object.values(postgres)) await until(async () => !(await open(url, 'SELECT FROM outbox_unpublished')), SETTLED_MS);
   await settled(broker, CONSUMERS);
 }
