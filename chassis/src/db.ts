@@ -132,8 +132,11 @@ function createClock(): DatabaseClock {
   };
 }
 
-/** Postgres's code for a key that is there already. */
-export const UNIQUE_VIOLATION = '23505';
+/** Postgres refused a row because its key is there already: that of `constraint`, or of any when none is named. */
+export function isKeyTaken(error: unknown, constraint?: string): boolean {
+  const { code, constraint: broken } = error as { code?: unknown; constraint?: unknown };
+  return code === '23505' && (constraint === undefined || broken === constraint);
+}
 
 /** Serialization failure or deadlock: Postgres chose us to run again. */
 function lostToAnother(error: unknown): boolean {

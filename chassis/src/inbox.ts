@@ -1,7 +1,7 @@
 // Arriving: event ids are remembered in the transaction of their effect, so that a repeated event does nothing twice.
 
 import { fromJson, type DescMessage, type JsonValue, type Message, type MessageShape } from '@bufbuild/protobuf';
-import { sql, type Tx, UNIQUE_VIOLATION } from './db.ts';
+import { isKeyTaken, sql, type Tx } from './db.ts';
 
 /** An event of another service, as a handler gets it. */
 export type Heard<T> = {
@@ -85,10 +85,8 @@ export async function handleOnce(tx: Tx, events: Heard<Message>[], reactions: Re
   await react(tx, [...byId].filter(([id]) => isFresh.has(id)).map(([, event]) => event), reactions);
 }
 
-/** Primary key inbox_pkey. */
 export function isRepeat(error: unknown): boolean {
-  const { code, constraint } = error as { code?: unknown; constraint?: unknown };
-  return code === UNIQUE_VIOLATION && constraint === 'inbox_pkey';
+  return isKeyTaken(error, 'inbox_pkey');
 }
 
 async function react(tx: Tx, events: Heard<Message>[], reactions: ReadonlyMap<string, Reaction>): Promise<void> {

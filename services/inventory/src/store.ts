@@ -1,6 +1,6 @@
 // Stock, reservations and ledger in the database. Locks are always taken in the same order: stock rows by sku, then reservations
 // by order id. Whoever writes goes through change.ts, which keeps to it.
-import { rowset, sql, type Queryable, type Tx, UNIQUE_VIOLATION } from '@millrace/chassis/db';
+import { isKeyTaken, rowset, sql, type Queryable, type Tx } from '@millrace/chassis/db';
 import { outboxInsert, type OutgoingEvent } from '@millrace/chassis/outbox';
 import { LostRaceError, type Closing } from './books.ts';
 import type { Reservation } from './reservation.ts';
@@ -112,8 +112,7 @@ const HELD = rowset<Movement>('m', {
 const LOST_RACE = '40001';
 /** Whether saveHolds came too late: a level has changed since it was seen, or an order has a reservation by now. */
 export function cameTooLate(error: unknown): boolean {
-  const { code } = error as { code?: unknown };
-  return code === LOST_RACE || code === UNIQUE_VIOLATION;
+  return (error as { code?: unknown }).code === LOST_RACE || isKeyTaken(error);
 }
 
 // Primary keys all. Locks as the others do: the stock by sku, each level found by a look-up of its own in that order, and the reservations wait

@@ -1,5 +1,5 @@
 // Orders and their timeline in the database.
-import { rowset, sql, type Database, type Queryable, type Statement, type Tx, UNIQUE_VIOLATION } from '@millrace/chassis/db';
+import { isKeyTaken, rowset, sql, type Database, type Queryable, type Statement, type Tx } from '@millrace/chassis/db';
 import { outboxInsert, type OutgoingEvent } from '@millrace/chassis/outbox';
 import type { OrderModel } from '@millrace/gen/prisma/order/models/Order.ts';
 import type { Address, CancelCause, Order, OrderLine, OrderState, Payment, PaymentState, Refund } from './order.ts';
@@ -59,7 +59,7 @@ const ENTRIES = rowset<TimelineEntry>('e', {
  */
 export async function insertOrders(db: Pick<Database, 'query' | 'wroteEvents'>, orders: NewOrder[], said: Announcement[]): Promise<Map<string, Date>> {
   const rows = await insertWith(sql``, db, orders, said).catch((error: unknown) => {
-    if ((error as { code?: unknown }).code !== UNIQUE_VIOLATION) throw error;
+    if (!isKeyTaken(error)) throw error;
     return insertWith(sql`ON CONFLICT DO NOTHING`, db, orders, said);
   });
   db.wroteEvents();
@@ -168,7 +168,7 @@ export async function saveOrders(tx: Tx, orders: Order[]): Promise<void> {
 
 /** Adds entries to the timelines of orders that exist. */
 export async function addToTimeline(tx: Tx, entries: TimelineEntry[]): Promise<void> {
-  if (entries.length > 0) await tx.query(sql`${insertEntries(entries)}`);
+  if (entries.length > 0) await tx.query(insertEntries(entries));
 }
 
 /** Adds entries to the timelines of the orders that exist; the others are about orders that never came to be. Primary key. */
