@@ -90,17 +90,21 @@ export function createStore(db: Database) {
     },
 
     /**
-     * Takes messages that are due and marks them as being sent, before anybody calls the provider. By notification_pkey, in the order of the ids.
-     * Their places in the queue are not locked before: a message that somebody else has taken meanwhile says so itself.
+     * Takes messages that are due and marks them as being sent, before anybody calls the provider. By notification_pkey. Their places in the queue
+     * are not locked before: a message that somebody else has taken meanwhile says so itself. Whose message somebody is changing right now is left
+     * to him: nobody is waited for, so in whatever order the rows are found there is no deadlock.
      */
     async claimDue(channel: Channel, limit: number): Promise<Due[]> {
       const claimedAt = performance.now();
       const rows = await db.query<DueRow>(sql`
         WITH due AS (${due(channel, false, limit)}),
+        held AS (
+          SELECT notification_id FROM notification WHERE notification_id = ANY(ARRAY(SELECT notification_id FROM due)) AND state = 'pending' AND NOT sending
+          FOR UPDATE SKIP LOCKED),
         claimed AS (
           UPDATE notification n SET sending = true, sending_time = now(), attempts = n.attempts + 1, resend_time = now() + ${LAG_AFTER_CLAIM_MS} * interval '1 ms',
             recipient = CASE WHEN n.recipient <> '' THEN n.recipient ELSE coalesce((SELECT ${ADDRESS} FROM contact c WHERE c.order_id = n.order_id), '') END
-          WHERE n.notification_id = ANY(ARRAY(SELECT notification_id FROM due)) AND n.state = 'pending' AND NOT n.sending
+          WHERE n.notification_id = ANY(ARRAY(SELECT notification_id FROM held))
           RETURNING ${MESSAGE}, 0::float8 AS doubt_ms, 0::float8 AS lag_ms),
         leased AS (${LEASE})
         ${WITH_CUSTOMER}`);
