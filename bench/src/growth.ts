@@ -8,8 +8,9 @@ import { type Figure, type Sample, figure, measure, startLoader } from './measur
 import { SETTLED_MS, quiet } from './quiet.ts';
 import { RefusedError } from './refused.ts';
 import { type System, until } from './system.ts';
-import { warmUp } from './warm-up.ts';
+import { QUICK_STEP, STEP, warmUp } from './warm-up.ts';
 
+/** `orders`: how many there were when the measuring began, those of the warm-up and of the sizes before among them. */
 export type Growth = { orders: number; figure: Figure }[];
 
 const SIZES = [10_000, 100_000, 1_000_000];
@@ -30,16 +31,17 @@ export async function measureGrowth(system: System, flags: Pick<Flags, 'quick' |
     const fill = await createFiller(system, broker, sizes.at(-1) ?? 0);
     await loader.run({ kind: 'import', url: edge, token: tokens.admin, prefix: 'spread', from: 0, count: SKUS, stock: 1_000_000 });
     await until(async () => (await rows(postgres.inventory, "SELECT FROM stock WHERE sku LIKE 'spread-%' AND opened")).length >= SKUS, SETTLED_MS);
-    await warmUp([(calls) => place({ ms: SETTLED_MS, calls })]);
+    await warmUp([(calls) => place({ ms: SETTLED_MS, calls })], flags.quick ? QUICK_STEP : STEP);
     const growth: Growth = [];
-    for (const orders of sizes) {
-      say(`${orders} orders`);
+    for (const size of sizes) {
+      say(`${size} orders`);
       // Copied events count as said, and with them whatever else is waiting to be said meanwhile: nothing may be.
       await quiet(broker, system);
-      await fill(orders);
+      await fill(size);
       // What filling left to be written is written now, not while an order is measured.
       await rows(system.adminUrl, 'CHECKPOINT');
       await broker.hold(AFTERWARDS);
+      const [{ orders } = { orders: 0 }] = await rows<{ orders: number }>(postgres.order, 'SELECT count(*)::int AS orders FROM orders');
       const samples: Sample[] = [];
       for (let round = 0; round < flags.rounds; round += 1) samples.push(await place({ ms: flags.quick ? 1_200 : 3_000 }));
       await broker.release(AFTERWARDS);

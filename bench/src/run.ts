@@ -15,7 +15,7 @@ import { type CpuTimes, cpuTimes, memory, spent } from './processes.ts';
 import { SETTLED_MS, quiet, settled } from './quiet.ts';
 import { RefusedError } from './refused.ts';
 import { ROOT, type System, until } from './system.ts';
-import { type WarmUp, warmUp } from './warm-up.ts';
+import { QUICK_STEP, STEP, type WarmUp, warmUp } from './warm-up.ts';
 
 /** Orders a second that ended while `SUSTAINED` were placed, for `seconds`; `most` when as many were placed as went. */
 export type JourneyFigure = { rate: number; most: number; seconds: number; p50: number; p99: number; backlog: [number, number]; cpu: Record<string, number> };
@@ -71,7 +71,7 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     for (const { prefix, skus } of [SPREAD, HOT]) await loader.run({ kind: 'import', url: edge, token: runtime.tokens.admin, prefix, from: 0, count: skus, stock: skus === 1 ? HOT_STOCK : STOCK });
     await until(async () => (await rows(runtime.postgres.inventory, 'SELECT FROM stock WHERE opened')).length >= SKUS + 1, SETTLED_MS);
     say('warm-up');
-    const warm = await warmUp([edge, order].map((url) => (calls) => place({ url, ...SPREAD, calls })));
+    const warm = await warmUp([edge, order].map((url) => (calls) => place({ url, ...SPREAD, calls })), flags.quick ? QUICK_STEP : STEP);
     await quiet(broker, system);
     let journey: JourneyFigure | undefined;
     const drained: Record<string, number> = {};
