@@ -31,7 +31,9 @@ export async function measureGrowth(system: System, flags: Pick<Flags, 'quick' |
     const fill = await createFiller(system, broker, sizes.at(-1) ?? 0);
     await loader.run({ kind: 'import', url: edge, token: tokens.admin, prefix: 'spread', from: 0, count: SKUS, stock: 1_000_000 });
     await until(async () => (await rows(postgres.inventory, "SELECT FROM stock WHERE sku LIKE 'spread-%' AND opened")).length >= SKUS, SETTLED_MS);
+    await broker.hold(AFTERWARDS);
     await warmUp([(calls) => place({ ms: SETTLED_MS, calls })], flags.quick ? QUICK_STEP : STEP);
+    await broker.release(AFTERWARDS);
     const growth: Growth = [];
     for (const size of sizes) {
       say(`${size} orders`);

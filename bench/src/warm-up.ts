@@ -5,10 +5,10 @@ export type WarmUp = { orders: number; cpuPerOrder: number[] };
 
 /** Orders of one step: enough that the clock by which processes are charged (10 ms) is no part of the answer. */
 export const STEP = 3_000;
-/** Where rough numbers will do. */
+/** Where rough numbers will do, or what follows is long enough to get warm by itself. */
 export const QUICK_STEP = 500;
 const MIN_STEPS = 4;
-const MAX_STEPS = 16;
+const MAX_STEPS = 32;
 /**
  * Warm is when so many steps in a row brought an order no cheaper than this share of the cheapest before. The engine optimises what an order
  * passes through for some 20,000 orders, one function after the other: two steps that cost the same are not the end of it.
