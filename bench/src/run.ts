@@ -47,6 +47,9 @@ const UNDERWAY = 1_600;
 const MOST_MS = 20_000;
 /** What gathers in half a minute in which a service is away. */
 const BACKLOG = 16_000;
+/** Drained before it: batches as large as a backlog's are what nothing has been made warm by yet. */
+const FIRST_BACKLOG = 8_000;
+const QUICK_BACKLOG = 1_000;
 
 const hearing = (stream: string, ...services: string[]): ConsumerRoute[] => CONSUMERS.filter((consumer) => consumer.stream === stream && services.includes(consumer.service));
 /** What begins when an order was placed: held while placing itself is measured. */
@@ -77,7 +80,14 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     let journey: JourneyFigure | undefined;
     const drained: Record<string, number> = {};
     if (asks('journey')) journey = await sustainJourneys();
-    if (asks('drain')) await drainAfterPayment(drained);
+    if (asks('drain')) {
+      say('consumers');
+      if (!flags.quick) {
+        await drainAfterPayment({}, FIRST_BACKLOG);
+        await quiet(broker, system);
+      }
+      await drainAfterPayment(drained, flags.quick ? QUICK_BACKLOG : BACKLOG);
+    }
     await quiet(broker, system);
     refuseIfAny([...system.objections(), ...(await auditAtRest(system))]);
     await broker.hold(AFTERWARDS);
@@ -183,9 +193,7 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
   }
 
   /** What hears of payments is held while orders are paid, then let go one after the other, mails last: what follows from a drain waits until all are over. */
-  async function drainAfterPayment(drained: Record<string, number>): Promise<void> {
-    say('consumers');
-    const calls = flags.quick ? 1_000 : BACKLOG;
+  async function drainAfterPayment(drained: Record<string, number>, calls: number): Promise<void> {
     const drains = [...hearing('PAYMENTS', 'inventory', 'order'), ...hearing('INVENTORY', 'order'), ...hearing('PAYMENTS', 'notification')];
     await broker.hold(drains);
     const { done } = await place({ url: edge, ...SPREAD, calls, paymentMethod: 'pm_card_visa' });
