@@ -95,7 +95,6 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     say('warm-up');
     const warm = await warmUp(doors, flags.quick ? QUICK_STEP : STEP);
     await rounds();
-    if (asks('drain')) for (const consumer of hearing('ORDERS', 'notification')) await drain(consumer, drained);
     if (asks('import')) await importCatalogue(drained);
     say('audit');
     refuseIfAny([...system.objections(), ...(await auditHeld(system, acknowledged))]);
@@ -194,12 +193,12 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
 
   /** What hears of payments is held while orders are paid, then let go one after the other, mails last: what follows from a drain waits until all are over. */
   async function drainAfterPayment(drained: Record<string, number>, calls: number): Promise<void> {
-    const drains = [...hearing('PAYMENTS', 'inventory', 'order'), ...hearing('INVENTORY', 'order'), ...hearing('PAYMENTS', 'notification')];
+    const drains = [...hearing('PAYMENTS', 'inventory', 'order'), ...hearing('INVENTORY', 'order'), ...hearing('ORDERS', 'notification'), ...hearing('PAYMENTS', 'notification')];
     await broker.hold(drains);
     const { done } = await place({ url: edge, ...SPREAD, calls, paymentMethod: 'pm_card_visa' });
     acknowledged.journeys += done;
     for (const consumer of hearing('PAYMENTS', 'order')) await until(async () => (await broker.backlog(consumer)) >= done, SETTLED_MS);
-    await settled(broker, hearing('ORDERS', 'payment', 'notification'));
+    await settled(broker, hearing('ORDERS', 'payment'));
     const following = CONSUMERS.filter((consumer) => !drains.includes(consumer));
     await broker.hold(following);
     for (const consumer of drains) await drain(consumer, drained);
