@@ -8,7 +8,7 @@ import { type Figure, type Sample, figure, measure, startLoader } from './measur
 import { SETTLED_MS, quiet } from './quiet.ts';
 import { RefusedError } from './refused.ts';
 import { type System, until } from './system.ts';
-import { QUICK_STEP, STEP, warmUp } from './warm-up.ts';
+import { warmUp } from './warm-up.ts';
 
 /** `orders`: how many there were when the measuring began, those of the warm-up and of the sizes before among them. */
 export type Growth = { orders: number; figure: Figure }[];
@@ -32,7 +32,7 @@ export async function measureGrowth(system: System, flags: Pick<Flags, 'quick' |
     await loader.run({ kind: 'import', url: edge, token: tokens.admin, prefix: 'spread', from: 0, count: SKUS, stock: 1_000_000 });
     await until(async () => (await rows(postgres.inventory, "SELECT FROM stock WHERE sku LIKE 'spread-%' AND opened")).length >= SKUS, SETTLED_MS);
     await broker.hold(AFTERWARDS);
-    await warmUp([(calls) => place({ ms: SETTLED_MS, calls })], flags.quick ? QUICK_STEP : STEP);
+    await warmUp([(calls) => place({ ms: SETTLED_MS, calls })], flags);
     await broker.release(AFTERWARDS);
     const growth: Growth = [];
     for (const size of sizes) {

@@ -15,7 +15,7 @@ import { type CpuTimes, cpuTimes, memory, spent } from './processes.ts';
 import { SETTLED_MS, quiet, settled } from './quiet.ts';
 import { RefusedError } from './refused.ts';
 import { ROOT, type System, until } from './system.ts';
-import { QUICK_STEP, STEP, type WarmUp, warmUp } from './warm-up.ts';
+import { type WarmUp, warmUp } from './warm-up.ts';
 
 /** Orders a second that ended while `SUSTAINED` were placed, for `seconds`; `most` when as many were placed as went. */
 export type JourneyFigure = { rate: number; most: number; seconds: number; p50: number; p99: number; backlog: [number, number]; cpu: Record<string, number> };
@@ -75,7 +75,7 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     for (const { prefix, skus } of [SPREAD, HOT]) await loader.run({ kind: 'import', url: edge, token: runtime.tokens.admin, prefix, from: 0, count: skus, stock: skus === 1 ? HOT_STOCK : STOCK });
     await until(async () => (await rows(runtime.postgres.inventory, 'SELECT FROM stock WHERE opened')).length >= SKUS + 1, SETTLED_MS);
     say('warm-up');
-    await warmUp(doors, QUICK_STEP);
+    await warmUp(doors, { quick: true });
     await quiet(broker, system);
     let journey: JourneyFigure | undefined;
     const drained: Record<string, number> = {};
@@ -93,7 +93,7 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     await broker.hold(AFTERWARDS);
     // Once more, and longer: what is measured now is what nothing else competes with, and together it was a part of all that one process did.
     say('warm-up');
-    const warm = await warmUp(doors, flags.quick ? QUICK_STEP : STEP);
+    const warm = await warmUp(doors, flags);
     await rounds();
     if (asks('import')) await importCatalogue(drained);
     say('audit');

@@ -6,7 +6,7 @@ export type WarmUp = { orders: number; cpuPerOrder: number[] };
 /** Orders of one step: enough that the clock by which processes are charged (10 ms) is no part of the answer. */
 export const STEP = 3_000;
 /** Where rough numbers will do, or what follows is long enough to get warm by itself. */
-export const QUICK_STEP = 500;
+const QUICK_STEP = 500;
 const MIN_STEPS = 4;
 const MAX_STEPS = 32;
 /**
@@ -20,7 +20,8 @@ const CHEAPER = 0.95;
  * Each step is shared by the doors at which orders are placed: at one an order costs the services less than at the other. CPU time, because a busy
  * machine changes it less than the clock.
  */
-export async function warmUp(doors: ((calls: number) => Promise<Sample>)[], step = STEP): Promise<WarmUp> {
+export async function warmUp(doors: ((calls: number) => Promise<Sample>)[], { quick }: { quick: boolean }): Promise<WarmUp> {
+  const step = quick ? QUICK_STEP : STEP;
   const cpuPerOrder: number[] = [];
   let [cheapest, steady] = [Infinity, 0];
   while (cpuPerOrder.length < MIN_STEPS || steady < STEADY_STEPS) {
