@@ -82,12 +82,14 @@ function messageOf(mail: OutgoingMail, from: string): Message {
 
 /** The SDK keeps only an error's message. That a connection never stood must not get lost: then surely nothing was sent, as after a 503. */
 function tellingFetch(send: typeof fetch): typeof fetch {
-  return async (input, init) => {
-    try {
-      return await send(input, init);
-    } catch (error) {
+  return (input, init) =>
+    send(input, inBytes(init)).catch((error: unknown) => {
       if (neverConnected(error)) return Response.json({ ErrorCode: 0, Message: 'not reachable' }, { status: 503 });
       throw error;
-    }
-  };
+    });
+}
+
+/** A body of a megabyte as text would lie in the heap until Postmark has answered, and outlive the young generation: bytes are kept outside. */
+function inBytes(init: RequestInit | undefined): RequestInit | undefined {
+  return typeof init?.body === 'string' ? { ...init, body: Buffer.from(init.body) } : init;
 }
