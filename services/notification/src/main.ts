@@ -6,7 +6,7 @@ import type { Env } from '@millrace/chassis/config';
 import { openDatabase } from '@millrace/chassis/db';
 import { createLog } from '@millrace/chassis/log';
 import type { Loop } from '@millrace/chassis/loop';
-import { runProcess } from '@millrace/chassis/process';
+import { RARER_MAJOR_COLLECTIONS, runProcess } from '@millrace/chassis/process';
 import { type Running, runService, type ServiceDefinition } from '@millrace/chassis/service';
 import { NotificationService } from '@millrace/gen/millrace/notification/v1/notification_pb.js';
 import { PrismaClient } from '@millrace/gen/prisma/notification/client.ts';
@@ -79,4 +79,4 @@ export function defineNotification(env: Env): ServiceDefinition {
   };
 }
 
-if (import.meta.main) await runProcess(startNotification);
+if (import.meta.main) await runProcess(startNotification, RARER_MAJOR_COLLECTIONS);
