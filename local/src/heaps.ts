@@ -8,8 +8,8 @@ type Heap = { young: number; old: number };
  * machine's memory, are let grow to four times what lives in them before they are swept. Under load no service is larger than a quarter of this in all.
  */
 const HEAP: Heap = { young: 16, old: 512 };
-/** Together is five; the sandbox keeps its whole ledger in memory, and should cost the system under test little. */
-const HEAPS: Record<string, Heap> = { together: { young: 64, old: 1_024 }, sandbox: { young: 64, old: 4_096 } };
+/** Product is asked little: order remembers prices. Together is five; the sandbox keeps its whole ledger in memory, and should cost the system under test little. */
+const HEAPS: Record<string, Heap> = { product: { young: 4, old: 512 }, together: { young: 64, old: 1_024 }, sandbox: { young: 64, old: 4_096 } };
 
 /** One for all threads: those of the pool allocate little, and what each keeps for itself is some MB a process. */
 export const MALLOC_ARENAS = '1';
