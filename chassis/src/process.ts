@@ -20,10 +20,10 @@ const UNCAUGHT_WINDOW_MS = 60_000;
  */
 const NO_PRETENURING = '--no-allocation-site-pretenuring';
 /**
- * After eight idle seconds V8 gives memory back, and with it what it knows of the shapes of objects: the code that was compiled for them is thrown away,
- * and the next burst pays for it once more: about a tenth of what its orders cost the process.
+ * For a process that buyers wait for. After eight idle seconds V8 gives memory back, and with it what it knows of the shapes of objects: the code that
+ * was compiled for them is thrown away, and the next burst pays for it once more: about a tenth of what its orders cost the process.
  */
-const STAY_WARM = '--no-memory-reducer';
+export const STAY_WARM = ['--no-memory-reducer'];
 /**
  * For a process whose calls keep much beyond the young generation, though not for long. V8 begins a major collection as soon as a third of the room that
  * it left at the last one is used, once a second under load; so it takes a half. That is a few megabytes more, and an eighth less CPU time.
@@ -32,7 +32,7 @@ export const RARER_MAJOR_COLLECTIONS = ['--incremental-marking-soft-trigger=50',
 
 /** Starts, stops at SIGTERM or SIGINT, and exits: 0 after a stop in order, 2 when the environment is wrong, 1 otherwise. Never returns in a process that serves. `v8Flags` beside those of every process. */
 export async function runProcess(start: (env: Env, signal: AbortSignal) => Promise<Stoppable>, v8Flags: string[] = []): Promise<void> {
-  for (const flag of [NO_PRETENURING, STAY_WARM, ...v8Flags]) setFlagsFromString(flag);
+  for (const flag of [NO_PRETENURING, ...v8Flags]) setFlagsFromString(flag);
   const log = createLog(process.env.npm_package_name ?? 'process', 'info');
   const stop = new AbortController();
   onStopSignal(log, stop);

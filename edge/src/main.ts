@@ -3,7 +3,7 @@ import { createVerifier } from '@millrace/chassis/auth';
 import type { Env } from '@millrace/chassis/config';
 import { createLog } from '@millrace/chassis/log';
 import { createRegistry } from '@millrace/chassis/metrics';
-import { runProcess } from '@millrace/chassis/process';
+import { STAY_WARM, runProcess } from '@millrace/chassis/process';
 import { startServer } from '@millrace/chassis/server';
 import type { Running } from '@millrace/chassis/service';
 import { createBodies } from './body.ts';
@@ -65,4 +65,4 @@ export async function startEdge(env: Env, signal: AbortSignal): Promise<Running>
   return { name: 'edge', url: server.url, port: server.port, stop, drain: () => Promise.resolve() };
 }
 
-if (import.meta.main) await runProcess(startEdge);
+if (import.meta.main) await runProcess(startEdge, STAY_WARM);

@@ -3,7 +3,7 @@
 import { processConfig, readConfig, type Env } from '@millrace/chassis/config';
 import { createDirectCall } from '@millrace/chassis/direct-call';
 import { createLog } from '@millrace/chassis/log';
-import { runProcess } from '@millrace/chassis/process';
+import { STAY_WARM, runProcess } from '@millrace/chassis/process';
 import { runServices, type Running } from '@millrace/chassis/service';
 import { InventoryService } from '@millrace/gen/millrace/inventory/v1/inventory_pb.js';
 import { ProductService } from '@millrace/gen/millrace/product/v1/product_pb.js';
@@ -42,4 +42,4 @@ function ownEnvironment(service: Service, env: Env): Env {
   return { ...env, ...(Object.fromEntries(own) as Env) };
 }
 
-if (import.meta.main) await runProcess(startTogether);
+if (import.meta.main) await runProcess(startTogether, STAY_WARM);

@@ -4,7 +4,7 @@ import { createChanges } from '@millrace/chassis/changes';
 import type { Env } from '@millrace/chassis/config';
 import { openDatabase } from '@millrace/chassis/db';
 import { createLog } from '@millrace/chassis/log';
-import { runProcess } from '@millrace/chassis/process';
+import { STAY_WARM, runProcess } from '@millrace/chassis/process';
 import { runService, type Running, type ServiceDefinition } from '@millrace/chassis/service';
 import { InventoryService } from '@millrace/gen/millrace/inventory/v1/inventory_pb.js';
 import { PrismaClient } from '@millrace/gen/prisma/inventory/client.ts';
@@ -45,4 +45,4 @@ export function defineInventory(env: Env): ServiceDefinition & { calls: ServiceI
   };
 }
 
-if (import.meta.main) await runProcess(startInventory);
+if (import.meta.main) await runProcess(startInventory, STAY_WARM);

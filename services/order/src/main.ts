@@ -4,7 +4,7 @@ import { createServiceClient } from '@millrace/chassis/clients';
 import type { Env } from '@millrace/chassis/config';
 import { openDatabase } from '@millrace/chassis/db';
 import { createLog } from '@millrace/chassis/log';
-import { runProcess } from '@millrace/chassis/process';
+import { STAY_WARM, runProcess } from '@millrace/chassis/process';
 import { runService, type Running, type ServiceDefinition } from '@millrace/chassis/service';
 import { warmUpValidation } from '@millrace/chassis/validation';
 import { InventoryService } from '@millrace/gen/millrace/inventory/v1/inventory_pb.js';
@@ -60,4 +60,4 @@ export function defineOrder(env: Env, given?: Neighbours): ServiceDefinition {
   };
 }
 
-if (import.meta.main) await runProcess(startOrder);
+if (import.meta.main) await runProcess(startOrder, STAY_WARM);
