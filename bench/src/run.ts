@@ -12,7 +12,7 @@ import type { Journey, JourneyTask } from './load-journey.ts';
 import { READS } from './load-reads.ts';
 import { type Figure, type Sample, figure, groupsOf, measure, startLoader } from './measure.ts';
 import { type CpuTimes, cpuTimes, memory, spent } from './processes.ts';
-import { SETTLED_MS, quiet, settled } from './quiet.ts';
+import { SETTLED_MS, nothingToSend, quiet, settled } from './quiet.ts';
 import { RefusedError } from './refused.ts';
 import { ROOT, type System, until } from './system.ts';
 import { type WarmUp, warmUp } from './warm-up.ts';
@@ -217,7 +217,9 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     }
   }
 
+  /** Alone: the mails of the drain before have gone out. */
   async function drain(consumer: ConsumerRoute, drained: Record<string, number>): Promise<void> {
+    await nothingToSend(system);
     const { events, ms: took } = await broker.drain(consumer);
     if (events > 0) drained[`${consumer.durable} ← ${consumer.stream}`] = (events / took) * 1_000;
   }
