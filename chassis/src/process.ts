@@ -21,7 +21,7 @@ const UNCAUGHT_WINDOW_MS = 60_000;
 const NO_PRETENURING = '--no-allocation-site-pretenuring';
 /**
  * For a process that buyers wait for. After eight idle seconds V8 gives memory back, and with it what it knows of the shapes of objects: the code that
- * was compiled for them is thrown away, and the next burst pays for it once more: about a tenth of what its orders cost the process.
+ * was compiled for them is thrown away, and the next burst pays for it once more, about a tenth of what its orders cost the process.
  */
 export const STAY_WARM = ['--no-memory-reducer'];
 /**
@@ -30,7 +30,10 @@ export const STAY_WARM = ['--no-memory-reducer'];
  */
 export const RARER_MAJOR_COLLECTIONS = ['--incremental-marking-soft-trigger=50', '--incremental-marking-hard-trigger=85'];
 
-/** Starts, stops at SIGTERM or SIGINT, and exits: 0 after a stop in order, 2 when the environment is wrong, 1 otherwise. Never returns in a process that serves. `v8Flags` beside those of every process. */
+/**
+ * Starts, stops at SIGTERM or SIGINT, and exits: 0 after a stop in order, 2 when the environment is wrong, 1 otherwise. Never returns in a process
+ * that serves. `v8Flags` are set beside those of every process.
+ */
 export async function runProcess(start: (env: Env, signal: AbortSignal) => Promise<Stoppable>, v8Flags: string[] = []): Promise<void> {
   for (const flag of [NO_PRETENURING, ...v8Flags]) setFlagsFromString(flag);
   const log = createLog(process.env.npm_package_name ?? 'process', 'info');
