@@ -1,7 +1,4 @@
 // One run against one system: warm-up, rounds that alternate between the cases, what is measured once, and the audit.
-import path from 'node:path';
-import { migrate } from '@millrace/chassis/migrate';
-import { ensureDatabase } from '../../local/src/postgres.ts';
 import { CONSUMERS, type ConsumerRoute } from '../../local/src/topology.ts';
 import { type Acknowledged, auditAtRest, auditHeld, rows } from './audit.ts';
 import { type Batches, type Share, batchesOf, saidWhile } from './batches.ts';
@@ -14,7 +11,8 @@ import { type Figure, type Sample, figure, groupsOf, measure, startLoader } from
 import { type CpuTimes, cpuTimes, memory, spent } from './processes.ts';
 import { SETTLED_MS, nothingToSend, quiet, settled } from './quiet.ts';
 import { RefusedError } from './refused.ts';
-import { ROOT, type System, until } from './system.ts';
+import { type ScratchService, makeScratch, scratchUrl } from './scratch.ts';
+import { type System, until } from './system.ts';
 import { type WarmUp, warmUp } from './warm-up.ts';
 
 /** Orders a second that ended while `SUSTAINED` were placed, for `seconds`; `most` when as many were placed as went. */
@@ -40,7 +38,6 @@ const BASKET = { prefix: 'spread', skus: SKUS, lines: 3 };
 const HOT_STOCK = 1_000_000_000;
 /** Orders that don't count, after a limit was measured: the first that touches a page after a checkpoint pays for its copy in the log. */
 const SETTLING = 1_000;
-const SCRATCH_PASSWORD = 'scratch';
 /** Four seconds' worth: with fewer the services' rests would set the pace, not the machine. */
 const UNDERWAY = 1_600;
 /** How long as many are placed as go. */
@@ -108,7 +105,7 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
 
   async function rounds(): Promise<void> {
     const needsLimits = asks('place') || asks('flash');
-    if (needsLimits) await makeScratch();
+    if (needsLimits) await makeScratch(adminUrl);
     for (let round = 1; round <= flags.rounds; round += 1) {
       say(`round ${round} of ${flags.rounds}`);
       if (asks('place')) {
@@ -155,8 +152,8 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
   }
 
   /** In the scratch databases, and after a shorter run of the same that doesn't count. */
-  async function beside(kind: 'inserts' | 'updates' | 'holds', service: string): Promise<Sample> {
-    const task = { kind, url: scratchUrl(service), clients: CLIENTS };
+  async function beside(kind: 'inserts' | 'updates' | 'holds', service: ScratchService): Promise<Sample> {
+    const task = { kind, url: scratchUrl(adminUrl, service), clients: CLIENTS };
     await limiter.run({ ...task, ms: ms / 3 });
     return measure(system, limiter, { ...task, ms });
   }
@@ -222,18 +219,6 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     await nothingToSend(system);
     const { events, ms: took } = await broker.drain(consumer);
     if (events > 0) drained[`${consumer.durable} ← ${consumer.stream}`] = (events / took) * 1_000;
-  }
-
-  async function makeScratch(): Promise<void> {
-    for (const service of ['order', 'inventory']) {
-      await ensureDatabase(adminUrl, `bench_${service}`, 'bench', SCRATCH_PASSWORD);
-      await migrate({ databaseUrl: scratchUrl(service), migrationsDir: path.join(ROOT, 'services', service, 'prisma', 'migrations') });
-    }
-  }
-
-  function scratchUrl(service: string): string {
-    const url = new URL(adminUrl);
-    return Object.assign(url, { username: 'bench', password: SCRATCH_PASSWORD, pathname: `/bench_${service}` }).href;
   }
 }
 
