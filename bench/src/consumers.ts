@@ -3,7 +3,7 @@ import { setTimeout } from 'node:timers/promises';
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { natsLogin } from '../../local/src/nats.ts';
-import type { ConsumerRoute } from '../../local/src/topology.ts';
+import { CONSUMERS, type ConsumerRoute } from '../../local/src/topology.ts';
 
 /** A durable consumer on a stream. */
 export type Consumer = Pick<ConsumerRoute, 'stream' | 'durable'>;
@@ -19,6 +19,8 @@ export type Broker = {
   close(): Promise<void>;
 };
 
+/** What begins when an order was placed: held while placing itself is measured. */
+export const AFTERWARDS = hearing('ORDERS', 'payment', 'notification');
 const HOUR_MS = 3_600_000;
 const LOOK_MS = 10;
 const DRAIN_LIMIT_MS = 120_000;
@@ -52,6 +54,11 @@ export async function openBroker(url: string): Promise<Broker> {
     close: () => connection.close(),
   };
   return broker;
+}
+
+/** The consumers that services have on one stream. */
+export function hearing(stream: string, ...services: string[]): ConsumerRoute[] {
+  return CONSUMERS.filter((consumer) => consumer.stream === stream && services.includes(consumer.service));
 }
 
 async function each(consumers: Consumer[], act: (consumer: Consumer) => Promise<unknown>): Promise<void> {

@@ -1,7 +1,6 @@
 // What an order costs when there are many already: the same load on a system with ten thousand orders, a hundred thousand, a million.
-import { CONSUMERS } from '../../local/src/topology.ts';
 import { auditDatabases, rows } from './audit.ts';
-import { openBroker } from './consumers.ts';
+import { AFTERWARDS, openBroker } from './consumers.ts';
 import { createFiller } from './fill/fill.ts';
 import type { Flags } from './flags.ts';
 import { type Figure, type Sample, figure, measure, startLoader } from './measure.ts';
@@ -17,8 +16,6 @@ const SIZES = [10_000, 100_000, 1_000_000];
 const QUICK_SIZES = [1_000, 10_000];
 const SKUS = 1_000;
 const CLIENTS = 64;
-/** What begins when an order was placed: held while placing itself is measured. */
-const AFTERWARDS = CONSUMERS.filter(({ stream, service }) => stream === 'ORDERS' && service !== 'inventory');
 
 export async function measureGrowth(system: System, flags: Pick<Flags, 'quick' | 'rounds'>, say: (line: string) => void): Promise<Growth> {
   const { edge, services, tokens, postgres } = system.runtime;

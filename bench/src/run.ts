@@ -2,7 +2,7 @@
 import { CONSUMERS, type ConsumerRoute } from '../../local/src/topology.ts';
 import { type Acknowledged, auditAtRest, auditHeld, rows } from './audit.ts';
 import { type Batches, type Share, batchesOf, saidWhile } from './batches.ts';
-import { openBroker } from './consumers.ts';
+import { AFTERWARDS, hearing, openBroker } from './consumers.ts';
 import { type Flags, SUSTAINED } from './flags.ts';
 import { percentile } from './histogram.ts';
 import type { Journey, JourneyTask } from './load-journey.ts';
@@ -47,10 +47,6 @@ const BACKLOG = 16_000;
 /** Drained before it: batches as large as a backlog's are what nothing has been made warm by yet. */
 const FIRST_BACKLOG = 8_000;
 const QUICK_BACKLOG = 1_000;
-
-const hearing = (stream: string, ...services: string[]): ConsumerRoute[] => CONSUMERS.filter((consumer) => consumer.stream === stream && services.includes(consumer.service));
-/** What begins when an order was placed: held while placing itself is measured. */
-const AFTERWARDS = hearing('ORDERS', 'payment', 'notification');
 
 export async function runOn(system: System, flags: Flags, say: (line: string) => void): Promise<Results> {
   const { runtime, adminUrl, setupUrl, together } = system;
@@ -188,7 +184,7 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     return seen;
   }
 
-  /** What hears of payments is held while orders are paid, then let go one after the other, mails last: what follows from a drain waits until all are over. */
+  /** What hears of payments is held while orders are paid, then let go one after the other, mails last: what other consumers make of a drain waits until all are over. */
   async function drainAfterPayment(drained: Record<string, number>, calls: number): Promise<void> {
     const drains = [...hearing('PAYMENTS', 'inventory', 'order'), ...hearing('INVENTORY', 'order'), ...hearing('ORDERS', 'notification'), ...hearing('PAYMENTS', 'notification')];
     await broker.hold(drains);
@@ -214,7 +210,7 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     }
   }
 
-  /** Alone: the mails of the drain before have gone out. */
+  /** Alone: what the drain before gave to send has been sent. */
   async function drain(consumer: ConsumerRoute, drained: Record<string, number>): Promise<void> {
     await nothingToSend(system);
     const { events, ms: took } = await broker.drain(consumer);
