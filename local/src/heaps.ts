@@ -5,7 +5,7 @@ type Heap = { young: number; old: number };
 
 /**
  * With Node's own bounds the young generations of seven processes outgrow all that the services keep, and the old ones, whose bound is a share of the
- * machine's memory, are let grow to four times what lives in them before they are swept. Under load no service is larger than a quarter of this in all.
+ * machine's memory, are let grow to four times what lives in them before they are swept. Under load no service is larger than two fifths of this in all.
  */
 const HEAP: Heap = { young: 16, old: 512 };
 /** Product is asked little: order remembers prices. Together is five; the sandbox keeps its whole ledger in memory, and should cost the system under test little. */
