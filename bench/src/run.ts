@@ -25,7 +25,7 @@ export type Results = {
   batches: Record<string, Batches>;
   drained: Record<string, number>;
   journey: JourneyFigure | undefined;
-  /** Megabytes of services and edge under load. */
+  /** Megabytes of services and edge under load: the most of those after the journeys and after each placing. */
   memory: { pss: number; rss: number };
   acknowledged: Acknowledged;
 };
@@ -134,7 +134,10 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
       (said[name] ??= []).push(await saidWhile(order, measured));
       (runs[name] ??= []).push(`bench-${sequence}`);
     } else await measured();
-    if (name !== 'place, edge, 64') return;
+    if (name === 'place, edge, 64') weigh();
+  }
+
+  function weigh(): void {
     const services = Object.entries(groupsOf(system, loader)).filter(([group]) => !['postgres', 'nats', 'sandbox', 'launcher', 'bench', 'client'].includes(group));
     const used = memory([...new Set(services.map(([, pid]) => pid))]);
     if (used.pss > peak.pss) peak = used;
@@ -172,6 +175,7 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     const groups = groupsOf(system, loader);
     const before = cpuTimes(groups);
     const seen = await journeys({ ms: flags.journeySeconds * 1_000, rate: SUSTAINED });
+    weigh();
     return { rate: perSecond(seen), most: perSecond(most), seconds: Math.round(seen.ms / 1_000), p50: percentile(seen.latencies, 0.5), p99: percentile(seen.latencies, 0.99), backlog: seen.backlog, cpu: each(spent(before, cpuTimes(groups)), seen.placed) };
   }
 

@@ -48,6 +48,11 @@ describe('a process', () => {
     expect(await child.exit()).toBe(0);
   });
 
+  it('gives memory back in a lull after a burst', async () => {
+    const child = start('burst, then rest');
+    expect(await child.exit()).toBe(0);
+  });
+
   it('gives up when errors keep coming', async () => {
     const child = start('throw for ever');
     expect(await child.exit()).toBe(1);

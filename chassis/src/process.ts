@@ -1,4 +1,5 @@
 // A process around one start function: signals, exit codes, and what happens to errors that nobody caught.
+import { performance } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { ConfigError, type Env } from './config.ts';
@@ -19,30 +20,39 @@ const UNCAUGHT_WINDOW_MS = 60_000;
  * belongs to the calls under way, and each would keep all that it points to until a major collection. Not a flag that NODE_OPTIONS takes.
  */
 const NO_PRETENURING = '--no-allocation-site-pretenuring';
+/** How a process collects its garbage: what V8 is told beside NO_PRETENURING, and whether memory is given back in lulls. */
+export type Collecting = { v8Flags: string[]; inLulls: boolean };
 /**
  * For a process that buyers wait for. After eight idle seconds V8 gives memory back, and with it what it knows of the shapes of objects: the code that
  * was compiled for them is thrown away, and the next burst pays for it once more, about a tenth of what its orders cost the process.
  */
-export const STAY_WARM = ['--no-memory-reducer'];
+export const STAY_WARM: Collecting = { v8Flags: ['--no-memory-reducer'], inLulls: false };
+/** For a process that nobody waits for. */
+const GIVE_BACK: Collecting = { v8Flags: [], inLulls: true };
 /**
  * For a process whose calls keep much beyond the young generation, though not for long. V8 begins a major collection as soon as a third of the room that
  * it left at the last one is used, once a second under load; so it takes a half. That is a few megabytes more, and an eighth less CPU time.
  */
-export const RARER_MAJOR_COLLECTIONS = ['--incremental-marking-soft-trigger=50', '--incremental-marking-hard-trigger=85'];
+export const RARER_MAJOR_COLLECTIONS: Collecting = { v8Flags: ['--incremental-marking-soft-trigger=50', '--incremental-marking-hard-trigger=85'], inLulls: true };
+/** A lull is so long, with no more than this share of it spent on work: idle, a process on a slow machine spends a fiftieth. */
+const LULL_MS = 5_000;
+const LULL_UTILIZATION = 0.1;
 
 /**
  * Starts, stops at SIGTERM or SIGINT, and exits: 0 after a stop in order, 2 when the environment is wrong, 1 otherwise. Never returns in a process
- * that serves. `v8Flags` are set beside those of every process.
+ * that serves.
  */
-export async function runProcess(start: (env: Env, signal: AbortSignal) => Promise<Stoppable>, v8Flags: string[] = []): Promise<void> {
-  for (const flag of [NO_PRETENURING, ...v8Flags]) setFlagsFromString(flag);
+export async function runProcess(start: (env: Env, signal: AbortSignal) => Promise<Stoppable>, { v8Flags, inLulls }: Collecting = GIVE_BACK): Promise<void> {
+  for (const flag of [NO_PRETENURING, ...v8Flags, '--expose-gc']) setFlagsFromString(flag);
   const log = createLog(process.env.npm_package_name ?? 'process', 'info');
   const stop = new AbortController();
   onStopSignal(log, stop);
   catchStrays(log);
   try {
     const running = await start(process.env, stop.signal);
-    letGoOfTheStart();
+    // What starting and practising took is garbage by now, some 20 MB; what lives is also what V8 measures the next collections by.
+    collect({ type: 'major' });
+    if (inLulls) collectInLulls();
     await aborted(stop.signal);
     setTimeout(() => exit(log, EXIT.failed, 'stopping took too long'), STOP_LIMIT_MS).unref();
     await running.stop();
@@ -55,10 +65,23 @@ export async function runProcess(start: (env: Env, signal: AbortSignal) => Promi
   }
 }
 
-/** What starting and practising took is garbage by now, some 20 MB; what lives is also what V8 measures the next collections by. */
-function letGoOfTheStart(): void {
-  setFlagsFromString('--expose-gc');
-  (runInNewContext('gc') as () => void)();
+/**
+ * After each burst. V8 has a reducer of its own, which only a collection wakes, and where nothing is allocated none comes: what the last burst left
+ * would stay until the next one.
+ */
+function collectInLulls(): void {
+  let [before, worked] = [performance.eventLoopUtilization(), false];
+  setInterval(() => {
+    const { utilization } = performance.eventLoopUtilization(before);
+    before = performance.eventLoopUtilization();
+    // The last resort, because any other keeps the pages that it has emptied.
+    if (worked && utilization < LULL_UTILIZATION) collect({ type: 'major', flavor: 'last-resort' });
+    worked = utilization >= LULL_UTILIZATION;
+  }, LULL_MS).unref();
+}
+
+function collect(how: NodeJS.GCOptions): void {
+  (runInNewContext('gc') as NodeJS.GCFunction)(how);
 }
 
 function onStopSignal(log: Log, stop: AbortController): void {
