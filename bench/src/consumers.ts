@@ -22,7 +22,8 @@ export type Broker = {
 /** What begins when an order was placed: held while placing itself is measured. */
 export const AFTERWARDS = hearing('ORDERS', 'payment', 'notification');
 const HOUR_MS = 3_600_000;
-const LOOK_MS = 10;
+/** Each look costs what some ten events cost. */
+const LOOK_MS = 50;
 const DRAIN_LIMIT_MS = 120_000;
 
 export async function openBroker(url: string): Promise<Broker> {
