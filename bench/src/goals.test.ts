@@ -3,7 +3,7 @@ import { goals } from './goals.ts';
 import type { Figure } from './measure.ts';
 import type { Results } from './run.ts';
 
-const figure = (changes: Partial<Figure> = {}): Figure => ({ rate: 100, rates: [100], p50: 1, p99: 2, p999: 3, cpu: {}, strangers: 0, refused: {}, ...changes });
+const figure = (changes: Partial<Figure> = {}): Figure => ({ rate: 100, rates: [100], p50: 1, p99: 2, p999: 3, cpu: {}, busy: 0, strangers: 0, refused: {}, ...changes });
 const results = (changes: Partial<Results> = {}): Results => ({ together: false, warmUp: { orders: 0, cpuPerOrder: [] }, figures: {}, batches: {}, drained: {}, journey: undefined, memory: { pss: 0, rss: 0 }, acknowledged: { orders: 0, unknown: 0, reservations: 0, journeys: 0 }, ...changes });
 const named = (all: ReturnType<typeof goals>, words: string) => all.find(({ name }) => name.includes(words));
 
@@ -17,9 +17,15 @@ test('placing is compared with the insert of the same run', () => {
 });
 
 test('a journey whose backlog grew is not sustained, however fast', () => {
-  const journey = { rate: 900, most: 950, seconds: 60, p50: 1, p99: 1, cpu: {} };
+  const journey = { rate: 900, most: 950, seconds: 60, p50: 1, p99: 1, cpu: {}, busy: 1 };
   expect(named(goals(results({ journey: { ...journey, backlog: [100, 110] } }), undefined, undefined), 'whole journey')?.reached).toBe(true);
   expect(named(goals(results({ journey: { ...journey, backlog: [100, 200] } }), undefined, undefined), 'whole journey')).toMatchObject({ reached: false, measured: expect.stringContaining('the backlog grew') as string });
+});
+
+test('of the backlogs the one that is drained slowest counts', () => {
+  const drain = (rate: number) => ({ rate, cpu: {}, busy: 2 });
+  const drained = { 'order ← PAYMENTS': drain(9_999), 'inventory ← PAYMENTS': drain(12_000) };
+  expect(named(goals(results({ drained }), undefined, undefined), 'a consumer')).toMatchObject({ name: expect.stringContaining('order ← PAYMENTS') as string, reached: false });
 });
 
 test('growth is the cost with most orders against the cost with fewest', () => {

@@ -17,10 +17,15 @@ export type Figure = {
   p999: number;
   /** CPU microseconds per piece of work, by process. */
   cpu: Record<string, number>;
+  /** Cores that were busy, whoever kept them so. */
+  busy: number;
   /** Share of the machine's CPU time that went to processes that are none of ours. */
   strangers: number;
   refused: Record<string, number>;
 };
+
+/** CPU microseconds per piece of work, by process, and the cores that were busy meanwhile. */
+export type Use = Pick<Figure, 'cpu' | 'busy'>;
 
 export type Loader = { pid: number; run<R>(task: Task): Promise<R>; end(): void };
 
@@ -53,15 +58,15 @@ export async function measure(system: System, loader: Loader, task: Task): Promi
 }
 
 export function figure(samples: Sample[]): Figure {
-  const names = Object.keys(samples[0]?.cpu ?? {}).filter((name) => name !== 'machine');
+  const names = ours(samples[0]?.cpu ?? {});
   const over = (of: (sample: Sample) => number) => median(samples.map(of));
   const refused: Record<string, number> = {};
   for (const sample of samples) for (const [code, count] of Object.entries(sample.refused)) refused[code] = (refused[code] ?? 0) + count;
   const latencies = merge(samples.map((sample) => sample.latencies));
   const strangers = over(({ cpu }) => {
     const machine = cpu.machine ?? 0;
-    const ours = names.reduce((sum, name) => sum + (cpu[name] ?? 0), 0);
-    return machine === 0 ? 0 : Math.max(0, machine - ours) / machine;
+    const known = names.reduce((sum, name) => sum + (cpu[name] ?? 0), 0);
+    return machine === 0 ? 0 : Math.max(0, machine - known) / machine;
   });
   return {
     rate: over(({ rate }) => rate),
@@ -71,9 +76,23 @@ export function figure(samples: Sample[]): Figure {
     p99: over((sample) => percentile(sample.latencies, 0.99)),
     p999: percentile(latencies, 0.999),
     cpu: Object.fromEntries(names.map((name) => [name, over(({ cpu, done }) => (cpu[name] ?? 0) / Math.max(1, done))])),
+    busy: over(busyCores),
     strangers,
     refused,
   };
+}
+
+/** What a single run of `done` pieces of work in `ms` used. */
+export function use(work: { done: number; ms: number; cpu: CpuTimes }): Use {
+  return { cpu: Object.fromEntries(ours(work.cpu).map((name) => [name, (work.cpu[name] ?? 0) / Math.max(1, work.done)])), busy: busyCores(work) };
+}
+
+function busyCores({ cpu, ms }: { cpu: CpuTimes; ms: number }): number {
+  return (cpu.machine ?? 0) / (ms * 1_000);
+}
+
+function ours(cpu: CpuTimes): string[] {
+  return Object.keys(cpu).filter((name) => name !== 'machine');
 }
 
 export function groupsOf(system: System, loader: Pick<Loader, 'pid'>): Groups {

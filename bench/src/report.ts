@@ -1,7 +1,7 @@
 // The report: for the terminal, and as the page in docs/.
 import type { Flags } from './flags.ts';
-import { type Goal, ratio, short } from './goals.ts';
-import { type Figure, serviceAndDatabase } from './measure.ts';
+import { type Goal, WANTED_EVENTS, ratio, short } from './goals.ts';
+import { type Use, serviceAndDatabase } from './measure.ts';
 import type { Growth } from './growth.ts';
 import type { Results } from './run.ts';
 
@@ -40,13 +40,15 @@ export function toMarkdown(report: Report): string {
     '',
     goalTable(report),
     '',
+    'What keeps all cores busy is at the limit of what the machine gives for its price; what does not, waits for something else. The cores that were busy, whoever kept them so, stand beside each case.',
+    '',
     '![Orders per second against the limits](performance.svg)',
     '',
     '## Each service a process of its own',
     '',
     figureTable(apart),
     '',
-    `Memory of the five services and the edge under load: ${short(apart.memory.pss)} MB (${short(apart.memory.rss)} MB when what they share is counted for each).`,
+    `Memory of the five services and the edge under load: ${short(apart.memory.pss)} MB (${short(apart.memory.rss)} MB when what they share is counted for each): the most after the journeys and after each placing.`,
     '',
     '### CPU µs for each piece of work, by process',
     '',
@@ -61,6 +63,8 @@ export function toMarkdown(report: Report): string {
     journeyLine(apart),
     '',
     '### Consumers with a backlog',
+    '',
+    'One after the other, and alone: what one gives others to do waits. Beside the rate CPU µs an event, by process.',
     '',
     drainTable(apart),
     '',
@@ -86,22 +90,32 @@ function figureTable({ figures }: Results): string {
     const toLimit = name.startsWith('place') || name.startsWith('flash') || name.startsWith('baskets') ? ratio(figure, limit) : undefined;
     const times = figure.p50 > 0 ? [figure.p50, figure.p99, figure.p999].map((ms) => short(ms)) : ['', '', ''];
     const refused = Object.entries(figure.refused).map(([code, count]) => `${count} ${code}`).join(', ');
-    return [name, short(figure.rate), toLimit === undefined ? '' : toLimit.toFixed(2), ...times, refused];
+    return [name, short(figure.rate), toLimit === undefined ? '' : toLimit.toFixed(2), ...times, short(figure.busy), refused];
   });
-  return table(['case', 'per second', '× L', 'p50 ms', 'p99 ms', 'p99.9 ms', 'refused'], rows);
+  return table(['case', 'per second', '× L', 'p50 ms', 'p99 ms', 'p99.9 ms', 'busy cores', 'refused'], rows);
 }
 
 function cpuTable({ figures, together }: Results): string {
-  const names = ['order', 'product', 'inventory', 'payment', 'notification', 'together', 'edge', 'postgres', 'nats', 'client'].filter((name) => (together ? !['order', 'product', 'inventory', 'payment', 'notification'].includes(name) : name !== 'together'));
-  const show = (figure: Figure, name: string) => (figure.cpu[name] === undefined ? '' : short(figure.cpu[name]));
-  const rows = Object.entries(figures).filter(([name]) => !name.startsWith('limit: batch')).map(([name, figure]) => [name, short(serviceAndDatabase(figure)), ...names.map((process) => show(figure, process))]);
+  const names = processes(together);
+  const rows = Object.entries(figures).filter(([name]) => !name.startsWith('limit: batch')).map(([name, figure]) => [name, short(serviceAndDatabase(figure)), ...cpuCells(names, figure)]);
   return table(['case', 'services + Postgres', ...names], rows);
 }
 
-function drainTable({ drained, figures }: Results): string {
+function drainTable({ drained, figures, together }: Results): string {
   const published = figures['limit: batch publish'];
-  const rows = Object.entries(drained).map(([consumer, rate]) => [consumer, short(rate)]);
-  return table(['consumer', 'events per second'], [...rows, ...(published ? [['beside it: atomic batches of 500 into the broker', short(published.rate)]] : [])]);
+  const names = ['sandbox', ...processes(together)];
+  const rows = Object.entries(drained).map(([consumer, drain]) => [consumer, short(drain.rate), short(drain.busy), short(drain.busy * WANTED_EVENTS / drain.rate), ...cpuCells(names, drain)]);
+  const beside = published ? [['beside it: atomic batches of 500 into the broker', short(published.rate), short(published.busy), '', ...names.map(() => '')]] : [];
+  return table(['consumer', 'events per second', 'busy cores', `that ${WANTED_EVENTS.toLocaleString('en')} would take`, ...names], [...rows, ...beside]);
+}
+
+function processes(together: boolean): string[] {
+  const services = together ? ['together'] : ['order', 'product', 'inventory', 'payment', 'notification'];
+  return [...services, 'edge', 'postgres', 'nats', 'client'];
+}
+
+function cpuCells(names: string[], { cpu }: Use): string[] {
+  return names.map((name) => (cpu[name] === undefined ? '' : short(cpu[name])));
 }
 
 function batchTable({ batches }: Results): string {
@@ -110,9 +124,9 @@ function batchTable({ batches }: Results): string {
 
 function journeyLine({ journey }: Results): string {
   if (journey === undefined) return '';
-  const { rate, most, seconds, p50, p99, backlog, cpu } = journey;
+  const { rate, most, seconds, p50, p99, backlog, cpu, busy } = journey;
   const spentBy = Object.entries(cpu).map(([name, time]) => `${name} ${short(time)}`).join(', ');
-  return `From placed to confirmed with both mails handed to the provider: ${short(most)} orders a second when as many are placed as go. Placed evenly for ${seconds} s, ${short(rate)} a second; p50 ${short(p50)} ms, p99 ${short(p99)} ms with ${backlog[0]} to ${backlog[1]} under way. CPU µs for each: ${spentBy}.`;
+  return `From placed to confirmed with both mails handed to the provider: ${short(most)} orders a second when as many are placed as go. Placed evenly for ${seconds} s, ${short(rate)} a second; p50 ${short(p50)} ms, p99 ${short(p99)} ms with ${backlog[0]} to ${backlog[1]} under way and ${short(busy)} cores busy. CPU µs for each: ${spentBy}.`;
 }
 
 function growthTable(growth: Growth | undefined): string {

@@ -7,8 +7,8 @@ import { type Flags, SUSTAINED } from './flags.ts';
 import { percentile } from './histogram.ts';
 import type { Journey, JourneyTask } from './load-journey.ts';
 import { READS } from './load-reads.ts';
-import { type Figure, type Sample, figure, groupsOf, measure, startLoader } from './measure.ts';
-import { type CpuTimes, cpuTimes, memory, spent } from './processes.ts';
+import { type Figure, type Sample, type Use, figure, groupsOf, measure, startLoader, use } from './measure.ts';
+import { cpuTimes, memory, spent } from './processes.ts';
 import { SETTLED_MS, nothingToSend, quiet, settled } from './quiet.ts';
 import { RefusedError } from './refused.ts';
 import { type ScratchService, makeScratch, scratchUrl } from './scratch.ts';
@@ -16,14 +16,17 @@ import { type System, until } from './system.ts';
 import { type WarmUp, warmUp } from './warm-up.ts';
 
 /** Orders a second that ended while `SUSTAINED` were placed, for `seconds`; `most` when as many were placed as went. */
-export type JourneyFigure = { rate: number; most: number; seconds: number; p50: number; p99: number; backlog: [number, number]; cpu: Record<string, number> };
+export type JourneyFigure = { rate: number; most: number; seconds: number; p50: number; p99: number; backlog: [number, number] } & Use;
+/** Events a second. */
+export type DrainFigure = { rate: number } & Use;
 export type Results = {
   together: boolean;
   warmUp: WarmUp;
   figures: Record<string, Figure>;
   /** Orders that shared a transaction, by case. */
   batches: Record<string, Batches>;
-  drained: Record<string, number>;
+  /** By consumer and stream. */
+  drained: Record<string, DrainFigure>;
   journey: JourneyFigure | undefined;
   /** Megabytes of services and edge under load: the most of those after the journeys and after each placing. */
   memory: { pss: number; rss: number };
@@ -71,7 +74,7 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     await warmUp(doors, { quick: true });
     await quiet(broker, system);
     let journey: JourneyFigure | undefined;
-    const drained: Record<string, number> = {};
+    const drained: Results['drained'] = {};
     if (asks('journey')) journey = await sustainJourneys();
     if (asks('drain')) {
       say('consumers');
@@ -173,10 +176,11 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     say(`journeys: as many as go, then ${SUSTAINED} a second for ${flags.journeySeconds} s`);
     const most = await journeys({ ms: flags.quick ? ms : MOST_MS });
     const groups = groupsOf(system, loader);
-    const before = cpuTimes(groups);
+    const [before, begun] = [cpuTimes(groups), performance.now()];
     const seen = await journeys({ ms: flags.journeySeconds * 1_000, rate: SUSTAINED });
+    const used = use({ done: seen.placed, ms: performance.now() - begun, cpu: spent(before, cpuTimes(groups)) });
     weigh();
-    return { rate: perSecond(seen), most: perSecond(most), seconds: Math.round(seen.ms / 1_000), p50: percentile(seen.latencies, 0.5), p99: percentile(seen.latencies, 0.99), backlog: seen.backlog, cpu: each(spent(before, cpuTimes(groups)), seen.placed) };
+    return { rate: perSecond(seen), most: perSecond(most), seconds: Math.round(seen.ms / 1_000), p50: percentile(seen.latencies, 0.5), p99: percentile(seen.latencies, 0.99), backlog: seen.backlog, ...used };
   }
 
   async function journeys(pace: Pick<JourneyTask, 'ms' | 'rate'>): Promise<Journey> {
@@ -189,7 +193,7 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
   }
 
   /** What hears of payments is held while orders are paid, then let go one after the other, mails last: what other consumers make of a drain waits until all are over. */
-  async function drainAfterPayment(drained: Record<string, number>, calls: number): Promise<void> {
+  async function drainAfterPayment(drained: Results['drained'], calls: number): Promise<void> {
     const drains = [...hearing('PAYMENTS', 'inventory', 'order'), ...hearing('INVENTORY', 'order'), ...hearing('ORDERS', 'notification'), ...hearing('PAYMENTS', 'notification')];
     await broker.hold(drains);
     const { done } = await place({ url: edge, ...SPREAD, calls, paymentMethod: 'pm_card_visa' });
@@ -202,7 +206,7 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     await broker.release(following);
   }
 
-  async function importCatalogue(drained: Record<string, number>): Promise<void> {
+  async function importCatalogue(drained: Results['drained']): Promise<void> {
     say('import');
     const count = flags.quick ? 3_000 : 10_000;
     const consumers = hearing('PRODUCTS', 'inventory');
@@ -215,10 +219,12 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
   }
 
   /** Alone: what the drain before gave to send has been sent. */
-  async function drain(consumer: ConsumerRoute, drained: Record<string, number>): Promise<void> {
+  async function drain(consumer: ConsumerRoute, drained: Results['drained']): Promise<void> {
     await nothingToSend(system);
-    const { events, ms: took } = await broker.drain(consumer);
-    if (events > 0) drained[`${consumer.durable} ← ${consumer.stream}`] = (events / took) * 1_000;
+    const groups = groupsOf(system, loader);
+    const before = cpuTimes(groups);
+    const { events: done, ms: took } = await broker.drain(consumer);
+    if (done > 0) drained[`${consumer.durable} ← ${consumer.stream}`] = { rate: (done / took) * 1_000, ...use({ done, ms: took, cpu: spent(before, cpuTimes(groups)) }) };
   }
 }
 
@@ -229,8 +235,3 @@ function perSecond({ done, ms }: Journey): number {
 function refuseIfAny(problems: string[]): void {
   if (problems.length > 0) throw new RefusedError(problems);
 }
-
-function each(cpu: CpuTimes, count: number): Record<string, number> {
-  return Object.fromEntries(Object.entries(cpu).filter(([name]) => name !== 'machine').map(([name, time]) => [name, time / Math.max(1, count)]));
-}
-
