@@ -8,14 +8,14 @@ import { CONSUMERS, type ConsumerRoute } from '../../local/src/topology.ts';
 /** A durable consumer on a stream. */
 export type Consumer = Pick<ConsumerRoute, 'stream' | 'durable'>;
 /** `events` of them were handled in `ms`. */
-export type Drained = { events: number; ms: number };
+export type Drained<Use> = { events: number; ms: number; use: Use };
 export type Broker = {
   hold(consumers: Consumer[]): Promise<void>;
   release(consumers: Consumer[]): Promise<void>;
   /** Events that a consumer has not finished. */
   backlog(consumer: Consumer): Promise<number>;
-  /** Lets one go and waits until its backlog is handled and acknowledged. */
-  drain(consumer: Consumer): Promise<Drained>;
+  /** Lets one go and waits until its backlog is handled and acknowledged. `startUse` is called when it begins, and what it answers when it has ended. */
+  drain<Use>(consumer: Consumer, startUse: () => () => Use): Promise<Drained<Use>>;
   close(): Promise<void>;
 };
 
@@ -33,7 +33,7 @@ export async function openBroker(url: string): Promise<Broker> {
     hold: (consumers) => each(consumers, ({ stream, durable }) => manager.consumers.pause(stream, durable, new Date(Date.now() + 24 * HOUR_MS))),
     release: (consumers) => each(consumers, ({ stream, durable }) => manager.consumers.resume(stream, durable)),
     backlog: (consumer) => unfinished(manager, consumer),
-    async drain(consumer) {
+    async drain(consumer, startUse) {
       const events = await unfinished(manager, consumer);
       const waiting = async () => (await manager.consumers.info(consumer.stream, consumer.durable)).num_pending;
       const all = await waiting();
@@ -45,12 +45,12 @@ export async function openBroker(url: string): Promise<Broker> {
         if (performance.now() - asked > DRAIN_LIMIT_MS) throw new Error(`${consumer.durable} has not begun with ${consumer.stream} in ${DRAIN_LIMIT_MS / 1_000} s`);
         await setTimeout(LOOK_MS);
       }
-      const begun = performance.now();
+      const [begun, used] = [performance.now(), startUse()];
       while ((await unfinished(manager, consumer)) > 0) {
         if (performance.now() - begun > DRAIN_LIMIT_MS) throw new Error(`${consumer.durable} has not drained ${consumer.stream} in ${DRAIN_LIMIT_MS / 1_000} s`);
         await setTimeout(LOOK_MS);
       }
-      return { events, ms: performance.now() - begun };
+      return { events, ms: performance.now() - begun, use: used() };
     },
     close: () => connection.close(),
   };

@@ -7,7 +7,7 @@ import { type CpuTimes, type Groups, cpuTimes, spent } from './processes.ts';
 import type { System } from './system.ts';
 import type { Task } from './worker.ts';
 
-export type Sample = { rate: number; done: number; ms: number; latencies: Histogram; refused: Record<string, number>; cpu: CpuTimes };
+export type Sample = { rate: number; done: number; ms: number; latencies: Histogram; refused: Record<string, number>; cpu: CpuTimes; busy: number };
 export type Figure = {
   /** Medians over the rounds. */
   rate: number;
@@ -51,10 +51,9 @@ export function startLoader(): Loader {
 }
 
 export async function measure(system: System, loader: Loader, task: Task): Promise<Sample> {
-  const groups = groupsOf(system, loader);
-  const before = cpuTimes(groups);
+  const used = startUse(system, loader);
   const { done, ms, latencies, refused } = await loader.run<Load>(task);
-  return { rate: (done / ms) * 1_000, done, ms, latencies, refused, cpu: spent(before, cpuTimes(groups)) };
+  return { rate: (done / ms) * 1_000, done, ms, latencies, refused, ...used() };
 }
 
 export function figure(samples: Sample[]): Figure {
@@ -76,19 +75,25 @@ export function figure(samples: Sample[]): Figure {
     p99: over((sample) => percentile(sample.latencies, 0.99)),
     p999: percentile(latencies, 0.999),
     cpu: Object.fromEntries(names.map((name) => [name, over(({ cpu, done }) => (cpu[name] ?? 0) / Math.max(1, done))])),
-    busy: over(busyCores),
+    busy: over(({ busy }) => busy),
     strangers,
     refused,
   };
 }
 
-/** What a single run of `done` pieces of work in `ms` used. */
-export function use(work: { done: number; ms: number; cpu: CpuTimes }): Use {
-  return { cpu: Object.fromEntries(ours(work.cpu).map((name) => [name, (work.cpu[name] ?? 0) / Math.max(1, work.done)])), busy: busyCores(work) };
+/** Answers what every process has spent since, and how many cores were busy. */
+export function startUse(system: System, loader: Loader): () => { cpu: CpuTimes; busy: number } {
+  const groups = groupsOf(system, loader);
+  const [before, begun] = [cpuTimes(groups), performance.now()];
+  return () => {
+    const cpu = spent(before, cpuTimes(groups));
+    return { cpu, busy: (cpu.machine ?? 0) / (performance.now() - begun) / 1_000 };
+  };
 }
 
-function busyCores({ cpu, ms }: { cpu: CpuTimes; ms: number }): number {
-  return (cpu.machine ?? 0) / (ms * 1_000);
+/** The same for each of `done` pieces of work. */
+export function each({ cpu, busy }: { cpu: CpuTimes; busy: number }, done: number): Use {
+  return { cpu: Object.fromEntries(ours(cpu).map((name) => [name, (cpu[name] ?? 0) / Math.max(1, done)])), busy };
 }
 
 function ours(cpu: CpuTimes): string[] {

@@ -7,8 +7,8 @@ import { type Flags, SUSTAINED } from './flags.ts';
 import { percentile } from './histogram.ts';
 import type { Journey, JourneyTask } from './load-journey.ts';
 import { READS } from './load-reads.ts';
-import { type Figure, type Sample, type Use, figure, groupsOf, measure, startLoader, use } from './measure.ts';
-import { cpuTimes, memory, spent } from './processes.ts';
+import { type Figure, type Sample, type Use, each, figure, groupsOf, measure, startLoader, startUse } from './measure.ts';
+import { memory } from './processes.ts';
 import { SETTLED_MS, nothingToSend, quiet, settled } from './quiet.ts';
 import { RefusedError } from './refused.ts';
 import { type ScratchService, makeScratch, scratchUrl } from './scratch.ts';
@@ -175,12 +175,11 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
   async function sustainJourneys(): Promise<JourneyFigure> {
     say(`journeys: as many as go, then ${SUSTAINED} a second for ${flags.journeySeconds} s`);
     const most = await journeys({ ms: flags.quick ? ms : MOST_MS });
-    const groups = groupsOf(system, loader);
-    const [before, begun] = [cpuTimes(groups), performance.now()];
+    const used = startUse(system, loader);
     const seen = await journeys({ ms: flags.journeySeconds * 1_000, rate: SUSTAINED });
-    const used = use({ done: seen.placed, ms: performance.now() - begun, cpu: spent(before, cpuTimes(groups)) });
+    const use = each(used(), seen.placed);
     weigh();
-    return { rate: perSecond(seen), most: perSecond(most), seconds: Math.round(seen.ms / 1_000), p50: percentile(seen.latencies, 0.5), p99: percentile(seen.latencies, 0.99), backlog: seen.backlog, ...used };
+    return { rate: perSecond(seen), most: perSecond(most), seconds: Math.round(seen.ms / 1_000), p50: percentile(seen.latencies, 0.5), p99: percentile(seen.latencies, 0.99), backlog: seen.backlog, ...use };
   }
 
   async function journeys(pace: Pick<JourneyTask, 'ms' | 'rate'>): Promise<Journey> {
@@ -221,10 +220,8 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
   /** Alone: what the drain before gave to send has been sent. */
   async function drain(consumer: ConsumerRoute, drained: Results['drained']): Promise<void> {
     await nothingToSend(system);
-    const groups = groupsOf(system, loader);
-    const before = cpuTimes(groups);
-    const { events: done, ms: took } = await broker.drain(consumer);
-    if (done > 0) drained[`${consumer.durable} ← ${consumer.stream}`] = { rate: (done / took) * 1_000, ...use({ done, ms: took, cpu: spent(before, cpuTimes(groups)) }) };
+    const { events, ms: took, use } = await broker.drain(consumer, () => startUse(system, loader));
+    if (events > 0) drained[`${consumer.durable} ← ${consumer.stream}`] = { rate: (events / took) * 1_000, ...each(use, events) };
   }
 }
 
