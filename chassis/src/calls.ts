@@ -54,11 +54,13 @@ export function createCalls(log: Log, observe: ObserveCall): Calls {
     // error that it is about to write: the only place to give it a proper code and reason.
     const ending = context as HandlerContext & { abort: (reason?: unknown) => void };
     const { abort } = ending;
-    ending.abort = (reason = ENDED) => {
+    const explained: typeof abort = (reason = ENDED) => {
       if (reason instanceof ConnectError) explainProtocolError(reason);
       if (!call.entered) settle(call, reason);
       abort(reason);
     };
+    // Not in one with the line above: V8 makes a function that is written into a property in its old generation, and the call would stay with it.
+    ending.abort = explained;
   };
 
   const interceptor: Interceptor = (next) => async (request) => {
