@@ -33,7 +33,7 @@ const GIVE_BACK: Collecting = { v8Flags: [], inLulls: true };
  * For a process whose calls keep much beyond the young generation, though not for long. V8 begins a major collection as soon as a third of the room that
  * it left at the last one is used, once a second under load; so it takes a half. That is a few megabytes more, and an eighth less CPU time.
  */
-export const RARER_MAJOR_COLLECTIONS: Collecting = { v8Flags: ['--incremental-marking-soft-trigger=50', '--incremental-marking-hard-trigger=85'], inLulls: true };
+export const RARER_MAJOR_COLLECTIONS: Collecting = { ...GIVE_BACK, v8Flags: ['--incremental-marking-soft-trigger=50', '--incremental-marking-hard-trigger=85'] };
 /** A lull is so long, with no more than this share of it spent on work: idle, a process on a slow machine spends a fiftieth. */
 const LULL_MS = 5_000;
 const LULL_UTILIZATION = 0.1;

@@ -27,6 +27,7 @@ await runProcess(async () => {
   if (behaviour === 'throw once' || behaviour === 'reject once') await new Promise((resolve) => setTimeout(resolve, 50));
   process.stdout.write('{"msg":"ready"}\n');
   return { name: 'child', stop: async () => (behaviour === 'never stop' ? new Promise(() => {}) : clearInterval(timer)) };
+  // Without V8's own reducer: a collection in a lull is ours.
 }, { ...STAY_WARM, inLulls: true });
 
 /** Works for a fifth of what a lull takes, then ends the process at the first major collection after the one of its start. */
