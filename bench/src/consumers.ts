@@ -1,9 +1,9 @@
 // The services' consumers, held and let go at the broker: what is measured alone must not compete with what follows from it.
-import { setTimeout } from 'node:timers/promises';
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { natsLogin } from '../../local/src/nats.ts';
 import { CONSUMERS, type ConsumerRoute } from '../../local/src/topology.ts';
+import { until } from './system.ts';
 
 /** A durable consumer on a stream. */
 export type Consumer = Pick<ConsumerRoute, 'stream' | 'durable'>;
@@ -22,8 +22,6 @@ export type Broker = {
 /** What begins when an order was placed: held while placing itself is measured. */
 export const AFTERWARDS = hearing('ORDERS', 'payment', 'notification');
 const HOUR_MS = 3_600_000;
-/** Each look costs what some ten events cost. */
-const LOOK_MS = 50;
 const DRAIN_LIMIT_MS = 120_000;
 
 export async function openBroker(url: string): Promise<Broker> {
@@ -37,19 +35,12 @@ export async function openBroker(url: string): Promise<Broker> {
       const events = await unfinished(manager, consumer);
       const waiting = async () => (await manager.consumers.info(consumer.stream, consumer.durable)).num_pending;
       const all = await waiting();
-      const asked = performance.now();
       await broker.release([consumer]);
       // A client that was kept waiting asks again in its own time; what counts begins with the first event that it gets.
       const begins = async () => (await waiting()) < all || events === 0;
-      while (!(await begins())) {
-        if (performance.now() - asked > DRAIN_LIMIT_MS) throw new Error(`${consumer.durable} has not begun with ${consumer.stream} in ${DRAIN_LIMIT_MS / 1_000} s`);
-        await setTimeout(LOOK_MS);
-      }
+      await until(begins, DRAIN_LIMIT_MS, () => `${consumer.durable} begins with ${consumer.stream}`);
       const [begun, used] = [performance.now(), startUse()];
-      while ((await unfinished(manager, consumer)) > 0) {
-        if (performance.now() - begun > DRAIN_LIMIT_MS) throw new Error(`${consumer.durable} has not drained ${consumer.stream} in ${DRAIN_LIMIT_MS / 1_000} s`);
-        await setTimeout(LOOK_MS);
-      }
+      await until(async () => (await unfinished(manager, consumer)) === 0, DRAIN_LIMIT_MS, () => `${consumer.durable} drains ${consumer.stream}`);
       return { events, ms: performance.now() - begun, use: used() };
     },
     close: () => connection.close(),

@@ -1,13 +1,16 @@
 // One measurement: a task in the load's process, and what every other process spent on it meanwhile.
 import { type ChildProcess, fork } from 'node:child_process';
 import path from 'node:path';
+import { SERVICES } from '../../local/src/nats-permissions.ts';
 import { type Histogram, median, merge, percentile } from './histogram.ts';
 import type { Load } from './load.ts';
-import { type CpuTimes, type Groups, cpuTimes, spent } from './processes.ts';
+import { type CpuTimes, type Groups, cpuTimes, memory, spent } from './processes.ts';
 import type { System } from './system.ts';
 import type { Task } from './worker.ts';
 
-export type Sample = { rate: number; done: number; ms: number; latencies: Histogram; refused: Record<string, number>; cpu: CpuTimes; busy: number };
+/** CPU microseconds by process, those of the machine, whoever used them, and the cores that were busy. */
+export type Spent = { cpu: CpuTimes; machine: number; busy: number };
+export type Sample = { rate: number; done: number; ms: number; latencies: Histogram; refused: Record<string, number> } & Spent;
 export type Figure = {
   /** Medians over the rounds. */
   rate: number;
@@ -57,14 +60,13 @@ export async function measure(system: System, loader: Loader, task: Task): Promi
 }
 
 export function figure(samples: Sample[]): Figure {
-  const names = ours(samples[0]?.cpu ?? {});
   const over = (of: (sample: Sample) => number) => median(samples.map(of));
   const refused: Record<string, number> = {};
   for (const sample of samples) for (const [code, count] of Object.entries(sample.refused)) refused[code] = (refused[code] ?? 0) + count;
   const latencies = merge(samples.map((sample) => sample.latencies));
-  const strangers = over(({ cpu }) => {
-    const machine = cpu.machine ?? 0;
-    const known = names.reduce((sum, name) => sum + (cpu[name] ?? 0), 0);
+  const uses = samples.map((sample) => each(sample, sample.done));
+  const strangers = over(({ cpu, machine }) => {
+    const known = Object.values(cpu).reduce((sum, time) => sum + time, 0);
     return machine === 0 ? 0 : Math.max(0, machine - known) / machine;
   });
   return {
@@ -74,40 +76,42 @@ export function figure(samples: Sample[]): Figure {
     p50: over((sample) => percentile(sample.latencies, 0.5)),
     p99: over((sample) => percentile(sample.latencies, 0.99)),
     p999: percentile(latencies, 0.999),
-    cpu: Object.fromEntries(names.map((name) => [name, over(({ cpu, done }) => (cpu[name] ?? 0) / Math.max(1, done))])),
+    cpu: Object.fromEntries(Object.keys(uses[0]?.cpu ?? {}).map((name) => [name, median(uses.map(({ cpu }) => cpu[name] ?? 0))])),
     busy: over(({ busy }) => busy),
     strangers,
     refused,
   };
 }
 
-/** Answers what every process has spent since, and how many cores were busy. */
-export function startUse(system: System, loader: Loader): () => { cpu: CpuTimes; busy: number } {
+/** Answers what has been spent since. */
+export function startUse(system: System, loader: Loader): () => Spent {
   const groups = groupsOf(system, loader);
   const [before, begun] = [cpuTimes(groups), performance.now()];
   return () => {
-    const cpu = spent(before, cpuTimes(groups));
-    return { cpu, busy: (cpu.machine ?? 0) / (performance.now() - begun) / 1_000 };
+    const { machine = 0, ...cpu } = spent(before, cpuTimes(groups));
+    return { cpu, machine, busy: machine / (performance.now() - begun) / 1_000 };
   };
 }
 
 /** The same for each of `done` pieces of work. */
-export function each({ cpu, busy }: { cpu: CpuTimes; busy: number }, done: number): Use {
-  return { cpu: Object.fromEntries(ours(cpu).map((name) => [name, (cpu[name] ?? 0) / Math.max(1, done)])), busy };
+export function each({ cpu, busy }: Spent, done: number): Use {
+  return { cpu: Object.fromEntries(Object.entries(cpu).map(([name, time]) => [name, time / Math.max(1, done)])), busy };
 }
 
-function ours(cpu: CpuTimes): string[] {
-  return Object.keys(cpu).filter((name) => name !== 'machine');
+/** Megabytes of the services and the edge. */
+export function weigh(system: System, loader: Loader): { pss: number; rss: number } {
+  const groups = groupsOf(system, loader);
+  return memory([...SERVICES, 'together', 'edge'].flatMap((name) => groups[name] ?? []));
 }
 
 export function groupsOf(system: System, loader: Pick<Loader, 'pid'>): Groups {
   const { together, launcher, ...pids } = system.runtime.pids;
-  const names = ['edge', 'sandbox', 'nats', 'postgres', ...(together === undefined ? ['order', 'product', 'inventory', 'payment', 'notification'] : [])];
+  const names = ['edge', 'sandbox', 'nats', 'postgres', ...(together === undefined ? SERVICES : [])];
   const ours = Object.fromEntries(Object.entries(pids).filter(([name]) => names.includes(name)));
   return { ...ours, ...(together === undefined ? {} : { together }), ...(launcher === undefined ? {} : { launcher }), bench: process.pid, client: loader.pid };
 }
 
 /** The processes that take the order, without the edge, the broker and the providers. */
 export function serviceAndDatabase({ cpu }: Figure): number {
-  return ['order', 'product', 'inventory', 'payment', 'notification', 'together', 'postgres'].reduce((sum, name) => sum + (cpu[name] ?? 0), 0);
+  return [...SERVICES, 'together', 'postgres'].reduce((sum, name) => sum + (cpu[name] ?? 0), 0);
 }

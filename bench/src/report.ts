@@ -1,4 +1,5 @@
 // The report: for the terminal, and as the page in docs/.
+import { SERVICES } from '../../local/src/nats-permissions.ts';
 import type { Flags } from './flags.ts';
 import { type Goal, WANTED_EVENTS, ratio, short } from './goals.ts';
 import { type Use, serviceAndDatabase } from './measure.ts';
@@ -110,8 +111,7 @@ function drainTable({ drained, figures, together }: Results): string {
 }
 
 function processes(together: boolean): string[] {
-  const services = together ? ['together'] : ['order', 'product', 'inventory', 'payment', 'notification'];
-  return [...services, 'edge', 'postgres', 'nats', 'client'];
+  return [...(together ? ['together'] : SERVICES), 'edge', 'postgres', 'nats', 'client'];
 }
 
 function cpuCells(names: string[], { cpu }: Use): string[] {

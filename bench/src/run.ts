@@ -7,8 +7,7 @@ import { type Flags, SUSTAINED } from './flags.ts';
 import { percentile } from './histogram.ts';
 import type { Journey, JourneyTask } from './load-journey.ts';
 import { READS } from './load-reads.ts';
-import { type Figure, type Sample, type Use, each, figure, groupsOf, measure, startLoader, startUse } from './measure.ts';
-import { memory } from './processes.ts';
+import { type Figure, type Sample, type Use, each, figure, measure, startLoader, startUse, weigh } from './measure.ts';
 import { SETTLED_MS, nothingToSend, quiet, settled } from './quiet.ts';
 import { RefusedError } from './refused.ts';
 import { type ScratchService, makeScratch, scratchUrl } from './scratch.ts';
@@ -137,12 +136,11 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
       (said[name] ??= []).push(await saidWhile(order, measured));
       (runs[name] ??= []).push(`bench-${sequence}`);
     } else await measured();
-    if (name === 'place, edge, 64') weigh();
+    if (name === 'place, edge, 64') weighServices();
   }
 
-  function weigh(): void {
-    const services = Object.entries(groupsOf(system, loader)).filter(([group]) => !['postgres', 'nats', 'sandbox', 'launcher', 'bench', 'client'].includes(group));
-    const used = memory([...new Set(services.map(([, pid]) => pid))]);
+  function weighServices(): void {
+    const used = weigh(system, loader);
     if (used.pss > peak.pss) peak = used;
   }
 
@@ -178,7 +176,7 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     const used = startUse(system, loader);
     const seen = await journeys({ ms: flags.journeySeconds * 1_000, rate: SUSTAINED });
     const use = each(used(), seen.placed);
-    weigh();
+    weighServices();
     return { rate: perSecond(seen), most: perSecond(most), seconds: Math.round(seen.ms / 1_000), p50: percentile(seen.latencies, 0.5), p99: percentile(seen.latencies, 0.99), backlog: seen.backlog, ...use };
   }
 

@@ -3,8 +3,7 @@ import { auditAtRest, rows } from './audit.ts';
 import { openBroker } from './consumers.ts';
 import { percentile } from './histogram.ts';
 import type { Journey } from './load-journey.ts';
-import { groupsOf, startLoader } from './measure.ts';
-import { memory } from './processes.ts';
+import { startLoader, weigh } from './measure.ts';
 import { SETTLED_MS, quiet } from './quiet.ts';
 import { RefusedError } from './refused.ts';
 import { type System, until } from './system.ts';
@@ -19,10 +18,9 @@ const SKUS = 1_000;
 const UNDERWAY = 50;
 /** Looks in a run, so that a table of it fits a page. */
 const LOOKS = 15;
-const SERVICES = ['order', 'product', 'inventory', 'payment', 'notification', 'edge', 'together'];
 
 export async function soak(system: System, minutes: number, say: (line: string) => void): Promise<Look[]> {
-  const { edge, tokens, postgres, nats, pids } = system.runtime;
+  const { edge, tokens, postgres, nats } = system.runtime;
   const [loader, broker] = [startLoader(), await openBroker(system.setupUrl)];
   try {
     await loader.run({ kind: 'import', url: edge, token: tokens.admin, prefix: 'spread', from: 0, count: SKUS, stock: 1_000_000 });
@@ -46,7 +44,7 @@ export async function soak(system: System, minutes: number, say: (line: string) 
   }
 
   async function lookAt(minute: number, { placed, ms, latencies }: Journey): Promise<Look> {
-    const look: Look = { minute, rate: (placed / ms) * 1_000, p99: percentile(latencies, 0.99), orders: 0, unpublished: 0, rows: {}, dead: {}, megabytes: 0, memory: memory(groupsPids()).pss };
+    const look: Look = { minute, rate: (placed / ms) * 1_000, p99: percentile(latencies, 0.99), orders: 0, unpublished: 0, rows: {}, dead: {}, megabytes: 0, memory: weigh(system, loader).pss };
     for (const url of Object.values(postgres)) {
       const tables = await rows<{ name: string; live: string; dead: string; bytes: string }>(url, 'SELECT relname AS name, n_live_tup AS live, n_dead_tup AS dead, pg_total_relation_size(relid) AS bytes FROM pg_stat_user_tables');
       for (const { name, live, dead, bytes } of tables) {
@@ -59,10 +57,6 @@ export async function soak(system: System, minutes: number, say: (line: string) 
     }
     look.orders = Number((await rows<{ count: string }>(postgres.order, 'SELECT count(*) FROM orders'))[0]?.count);
     return look;
-  }
-
-  function groupsPids(): number[] {
-    return [...new Set(Object.entries(groupsOf(system, loader)).filter(([name]) => SERVICES.includes(name) && pids[name] !== undefined).map(([, pid]) => pid))];
   }
 }
 

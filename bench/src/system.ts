@@ -12,6 +12,7 @@ import { ownsPort } from './processes.ts';
 export const ROOT = path.resolve(import.meta.dirname, '../..');
 /** A cold start is below this on a busy machine of two cores. */
 const READY_MS = 120_000;
+/** A look at a consumer costs what some ten of its events cost: more often, and it would be a part of what a drain takes. */
 const POLL_MS = 50;
 const PORTS_TRIED = 50;
 /** Pacing of callers is not what is measured. */

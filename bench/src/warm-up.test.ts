@@ -10,7 +10,7 @@ const costing = (...micros: number[]) => {
   let step = 0;
   return async (calls: number): Promise<Sample> => {
     const cost = micros[Math.min(step++, micros.length - 1)] ?? 0;
-    return { rate: 1, done: calls, ms: 1, latencies: createHistogram(), refused: {}, cpu: { order: cost * calls, inventory: 0 }, busy: 1 };
+    return { rate: 1, done: calls, ms: 1, latencies: createHistogram(), refused: {}, cpu: { order: cost * calls, inventory: 0 }, machine: 0, busy: 1 };
   };
 };
 
