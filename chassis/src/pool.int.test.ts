@@ -31,6 +31,10 @@ test('a connection that takes longer than its caller waits is there for the next
 test('who has left does not get the connection that somebody else waits for', async () => {
   await using database = await createEmptyDatabase();
   const pool = new Pool({ connectionString: database.url, max: 1, waitMs: WAIT_MS });
+  // To make it may take longer than anybody waits here.
+  const made = once(pool, 'connect');
+  await pool.connect().then((client) => client.release(), () => {});
+  await made;
   const first = await pool.connect();
   await expect(pool.connect()).rejects.toThrow('timeout exceeded');
   const third = pool.query<{ one: number }>('SELECT 1 AS one');
@@ -62,7 +66,7 @@ test("a server that goes away with the words that make a connection ready fails 
 
 test('a query that gets no answer in time fails, with all that was asked behind it on its connection', async () => {
   await using database = await createEmptyDatabase();
-  const pool = new Pool({ connectionString: database.url, max: 1, pipeline: true, query_timeout: 200 });
+  const pool = new Pool({ connectionString: database.url, max: 1, pipeline: true, query_timeout: 1_000 });
   const client = await pool.connect();
   const lost = new Promise<Error>((resolve) => client.once('error', resolve));
   const asked = await Promise.allSettled([client.query('SELECT 1 AS one'), client.query('SELECT pg_sleep(30)'), client.query('SELECT 2 AS two')]);
