@@ -7,6 +7,8 @@ const servers = { globalSetup: ['test/support/global-setup.ts'], testTimeout: 60
 export default defineConfig({
   test: {
     pool: 'forks',
+    // By default it leaves one core free; but most of a test is waiting for servers.
+    maxWorkers: '100%',
     teardownTimeout: 20_000,
     projects: [
       // Pure tests: no server, no clock.
