@@ -1,7 +1,7 @@
 // `npm run chaos`: breaks a running Millrace on purpose, audits it, and says what held.
 import { existsSync, writeFileSync } from 'node:fs';
 import { inLanes, jobsOf } from './lanes.ts';
-import { merged } from './merge.ts';
+import { merged, written } from './merge.ts';
 import { readOptions, USAGE, type Options } from './options.ts';
 import { line, markdown, passed } from './report.ts';
 import { stopAll } from './systems.ts';
@@ -25,7 +25,7 @@ async function main(args: string[]): Promise<number> {
   // A run that failed by itself, or whose fault was never seen, tells nothing and is made again.
   const results = options.resume ? all.filter(({ error, fault }) => error === undefined && fault.count > 0) : all;
   const write = (): void => {
-    if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify({ results, sabotages }, null, 2)}\n`);
+    if (options.json !== undefined) writeFileSync(options.json, written({ results, sabotages }));
     if (options.markdown !== undefined) writeFileSync(options.markdown, markdown(results, sabotages));
   };
   write();

@@ -15,3 +15,9 @@ export function combined(all: readonly Results[]): Results {
   const sabotages = new Map(all.flatMap((one) => one.sabotages).map((sabotage) => [sabotage.name, sabotage]));
   return { results: [...results.values()], sabotages: [...sabotages.values()] };
 }
+
+/** As JSON with a line for each run, so that a merge adds as many lines as it adds runs. */
+export function written({ results, sabotages }: Results): string {
+  const lines = (rows: readonly unknown[]): string => rows.map((row) => JSON.stringify(row)).join(',\n');
+  return `{"results": [\n${lines(results)}\n], "sabotages": [\n${lines(sabotages)}\n]}\n`;
+}
