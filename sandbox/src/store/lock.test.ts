@@ -14,6 +14,10 @@ const field = (pid: number, place: number) => {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[place] ?? '';
 };
+const until = async (condition: () => boolean) => {
+  for (const deadline = performance.now() + 10_000; !condition() && performance.now() < deadline; ) await setTimeout(5);
+  expect(condition()).toBe(true);
+};
 const leave = (pid: number, started: string) => writeFileSync(join(folder, 'lock'), JSON.stringify({ pid, started }));
 
 test('a folder is for one process at a time, and free when that one lets go', () => {
@@ -33,11 +37,12 @@ test('the lock of a process that was killed does not count, even while its paren
   const parent = spawn('sh', ['-c', 'sleep 60 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
   try {
     const pid = Number(await new Promise<string>((resolve) => parent.stdout.once('data', (data: Buffer) => resolve(data.toString()))));
+    // As long as it is a shell it does wait, and a child that it has waited for is gone.
+    await until(() => readFileSync(`/proc/${parent.pid}/comm`, 'utf8') === 'sleep\n');
     leave(pid, field(pid, 19));
     expect(() => lockFolder(folder)).toThrow('in use');
     process.kill(pid, 'SIGKILL');
-    for (const deadline = performance.now() + 10_000; field(pid, 0) !== 'Z' && performance.now() < deadline; ) await setTimeout(5);
-    expect(field(pid, 0)).toBe('Z');
+    await until(() => field(pid, 0) === 'Z');
     expect(() => lockFolder(folder)()).not.toThrow();
   } finally {
     parent.kill('SIGKILL');
