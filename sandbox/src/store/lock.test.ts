@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { lockFolder } from './lock.ts';
 
@@ -14,10 +13,7 @@ const field = (pid: number, place: number) => {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[place] ?? '';
 };
-const until = async (condition: () => boolean) => {
-  for (const deadline = performance.now() + 10_000; !condition() && performance.now() < deadline; ) await setTimeout(5);
-  expect(condition()).toBe(true);
-};
+const PATIENCE = { timeout: 10_000, interval: 5 };
 const leave = (pid: number, started: string) => writeFileSync(join(folder, 'lock'), JSON.stringify({ pid, started }));
 
 test('a folder is for one process at a time, and free when that one lets go', () => {
@@ -38,11 +34,11 @@ test('the lock of a process that was killed does not count, even while its paren
   try {
     const pid = Number(await new Promise<string>((resolve) => parent.stdout.once('data', (data: Buffer) => resolve(data.toString()))));
     // As long as it is a shell it does wait, and a child that it has waited for is gone.
-    await until(() => readFileSync(`/proc/${parent.pid}/comm`, 'utf8') === 'sleep\n');
+    await expect.poll(() => readFileSync(`/proc/${parent.pid}/comm`, 'utf8'), PATIENCE).toBe('sleep\n');
     leave(pid, field(pid, 19));
     expect(() => lockFolder(folder)).toThrow('in use');
     process.kill(pid, 'SIGKILL');
-    await until(() => field(pid, 0) === 'Z');
+    await expect.poll(() => field(pid, 0), PATIENCE).toBe('Z');
     expect(() => lockFolder(folder)()).not.toThrow();
   } finally {
     parent.kill('SIGKILL');
