@@ -18,6 +18,7 @@ import { file_millrace_product_v1_product } from '@millrace/gen/millrace/product
 import { access, Role } from '@millrace/gen/millrace/type/v1/access_pb.js';
 import { event } from '@millrace/gen/millrace/type/v1/event_pb.js';
 import { expect, test } from 'vitest';
+import { SERVICES } from '../local/src/nats-permissions.ts';
 
 const EVENT_FILES = [
   file_millrace_product_v1_events, file_millrace_order_v1_events, file_millrace_payment_v1_events, file_millrace_inventory_v1_events, file_millrace_notification_v1_events,
@@ -85,9 +86,8 @@ test('every RPC that changes something takes a request_id, or is repeatable by i
 test('the chassis tables are the same in all five schemas and migrations', () => {
   const read = (service: string, file: string) => readFileSync(path.resolve(import.meta.dirname, '../services', service, 'prisma', file), 'utf8');
   const tail = (text: string, mark: string) => text.slice(text.indexOf(mark)).trim();
-  const all = ['order', 'product', 'inventory', 'payment', 'notification'];
-  const models = all.map((service) => tail(read(service, 'schema.prisma'), '/// Events of this service'));
-  const tables = all.map((service) => tail(read(service, 'migrations/20261123000000_init/migration.sql'), '-- What the chassis stands on'));
+  const models = SERVICES.map((service) => tail(read(service, 'schema.prisma'), '/// Events of this service'));
+  const tables = SERVICES.map((service) => tail(read(service, 'migrations/20261123000000_init/migration.sql'), '-- What the chassis stands on'));
   expect(models[0]).toContain('model RequestMemory');
   expect(tables[0]).toContain('CREATE TABLE "request_memory"');
   expect(new Set(models).size).toBe(1);

@@ -3,13 +3,14 @@ import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { connect } from '@nats-io/transport-node';
 import { jetstream } from '@nats-io/jetstream';
+import { SERVICES } from '../../local/src/nats-permissions.ts';
 import { natsLogin } from '../../local/src/nats.ts';
 import { STREAMS } from '../../local/src/topology.ts';
 import type { AuditRow } from './audit.ts';
 import { query } from './databases.ts';
 import { environmentOf } from './environment.ts';
 import type { Journal } from './journal.ts';
-import { SERVICES, type System } from './system.ts';
+import type { System } from './system.ts';
 import { tally } from './tally.ts';
 
 /** By a name that may be shown. Personal data may travel in streams and lie in dead letters, which only operators see. */

@@ -1,7 +1,8 @@
 // Quiescence: nothing waits to be said, heard, paid, refunded or mailed. Says what is still moving when it does not come.
+import { type Service, SERVICES } from '../../local/src/nats-permissions.ts';
 import { consumers, query } from './databases.ts';
 import { metricAt } from '../support/metrics.ts';
-import { SERVICES, type Service, type System } from './system.ts';
+import type { System } from './system.ts';
 import { pause } from './wait.ts';
 
 const POLL_MS = 300;

@@ -5,6 +5,7 @@ import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { Service } from '../../local/src/nats-permissions.ts';
 import type { Runtime } from '../../local/src/runtime.ts';
 import { isRunning, identify, type ProcessId } from '../../local/src/processes.ts';
 import { portPlan } from '../../local/src/ports.ts';
@@ -13,8 +14,6 @@ import { mountDisk, type Disk, type DiskKind } from './disk.ts';
 import { startProxy, type Proxy } from './proxy.ts';
 import { pause, until } from './wait.ts';
 
-export const SERVICES = ['order', 'product', 'inventory', 'payment', 'notification'] as const;
-export type Service = (typeof SERVICES)[number];
 export type Link = 'postgres' | 'nats' | 'inventory' | 'stripe' | 'postmark';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');

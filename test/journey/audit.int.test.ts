@@ -7,12 +7,12 @@ import { OrderState, PaymentState } from '@millrace/gen/millrace/order/v1/order_
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Report, type Sources, audit } from '../../cli/src/audit/audit.ts';
+import { SERVICES, type Service } from '../../cli/src/audit/report.ts';
 import { runCli } from '../../cli/src/main.ts';
 import { type Clients, type System, startSystem, until } from '../support/system.ts';
 
 const SETTLED = { graceMs: 0 };
 const SKU = 'AUDIT-MUG';
-type Name = 'order' | 'product' | 'inventory' | 'payment' | 'notification';
 
 let system: System;
 let admin: Clients;
@@ -67,12 +67,11 @@ async function settled(): Promise<boolean> {
 
 /** What is still to be published. */
 async function letterAndEventCount(): Promise<number> {
-  const names: Name[] = ['order', 'product', 'inventory', 'payment', 'notification'];
-  return (await Promise.all(names.map((name) => within(name, 'SELECT 1 FROM outbox_unpublished')))).flat().length;
+  return (await Promise.all(SERVICES.map((name) => within(name, 'SELECT 1 FROM outbox_unpublished')))).flat().length;
 }
 
 /** As the administrator: no service may do to its tables what is done here. */
-async function within(name: Name, ...statements: string[]): Promise<Record<string, unknown>[]> {
+async function within(name: Service, ...statements: string[]): Promise<Record<string, unknown>[]> {
   const url = new URL(system.runtime.postgres[name]);
   url.username = 'millrace_admin';
   url.password = (JSON.parse(readFileSync(path.join(system.home, 'secrets.json'), 'utf8')) as Record<string, string>)['postgres-admin'] ?? '';
@@ -115,7 +114,7 @@ describe('a system at rest', () => {
 });
 
 describe('a source that is away', () => {
-  test.each(['order', 'product', 'inventory', 'payment', 'notification'] as const)('%s is named, and the rest is checked without it', async (name) => {
+  test.each(SERVICES)('%s is named, and the rest is checked without it', async (name) => {
     const report = await audit({ ...sources, postgres: { ...sources.postgres, [name]: 'postgresql://nobody:x@127.0.0.1:9/none' } }, SETTLED);
     expect(report.away).toMatchObject([{ source: name }]);
     expect(report.violations).toBe(0);
@@ -141,7 +140,7 @@ describe('a source that is away', () => {
 
 // Each breaks one thing behind the services' backs, sees it reported, and mends it.
 describe('sabotage', () => {
-  const cases: [string, Name, string[], string[], string[]][] = [
+  const cases: [string, Service, string[], string[], string[]][] = [
     ['goods from nowhere', 'inventory', [`UPDATE stock SET on_hand = on_hand + 5 WHERE sku = '${SKU}'`], [`UPDATE stock SET on_hand = on_hand - 5 WHERE sku = '${SKU}'`], ['I2']],
     ['a hold that nobody ends', 'inventory',
       [`UPDATE reservation SET state = 'HELD', hold_until = now() + interval '1 hour' WHERE order_id = '{paid}'`], [`UPDATE reservation SET state = 'COMMITTED' WHERE order_id = '{paid}'`], ['I1', 'I2', 'I13']],

@@ -9,10 +9,9 @@ import { DeadLetterService } from '@millrace/gen/millrace/ops/v1/dead_letter_pb.
 import { OrderState } from '@millrace/gen/millrace/order/v1/order_pb.js';
 import { Client as Postgres } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { SERVICES, type Service } from '../../local/src/nats-permissions.ts';
 import { isRunning, identify } from '../../local/src/processes.ts';
 import { clientAt, startSystem, until, type Clients, type System } from '../support/system.ts';
-
-const SERVICES = ['order', 'product', 'inventory', 'payment', 'notification'] as const;
 
 let system: System;
 let admin: Clients;
@@ -107,7 +106,7 @@ test.each(['edge', 'own port'] as const)('each service lists its own dead letter
 });
 
 /** A dead letter as a consumer would leave it. */
-async function bury(service: (typeof SERVICES)[number]): Promise<string> {
+async function bury(service: Service): Promise<string> {
   const postgres = new Postgres({ connectionString: system.runtime.postgres[service] });
   await postgres.connect();
   try {

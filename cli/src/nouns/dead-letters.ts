@@ -2,14 +2,13 @@
 import { create } from '@bufbuild/protobuf';
 import type { Client } from '@connectrpc/connect';
 import { type DeadLetter, DeadLetterService, DeadLetterState, DeadLetterStateSchema, GetDeadLetterResponseSchema, ListDeadLettersResponseSchema } from '@millrace/gen/millrace/ops/v1/dead_letter_pb.js';
+import { SERVICES } from '../audit/report.ts';
 import { type Call, type Noun, TEXT, TEXTS, UsageError, YES, expectArgs } from '../command.ts';
 import type { Output } from '../output.ts';
 import { PAGE, PAGE_OPTIONS, PAGE_USAGE, gather } from '../pages.ts';
 import { EXIT } from '../problems.ts';
 import { readEnums, showEnum, showTime } from '../values.ts';
 
-/** They all have dead letters of their own. */
-const SERVICES = ['order', 'product', 'inventory', 'payment', 'notification'];
 const SERVICE = { service: TEXT } as const;
 const FILTERS = { type: TEXT, cause: TEXT, subject: TEXT } as const;
 const FILTER_USAGE = '[--type T] [--subject TEXT] [--cause TEXT]';
@@ -123,7 +122,7 @@ function named(call: Call): string {
 }
 
 function checked(service: string): string {
-  if (!SERVICES.includes(service)) throw new UsageError(`--service is one of ${SERVICES.join(', ')}, not "${service}"`);
+  if (!(SERVICES as readonly string[]).includes(service)) throw new UsageError(`--service is one of ${SERVICES.join(', ')}, not "${service}"`);
   return service;
 }
 

@@ -4,13 +4,14 @@ import { MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt';
 import { SERVICE_HEADER } from '@millrace/chassis/named-service';
 import { Role, access } from '@millrace/gen/millrace/type/v1/access_pb.js';
 import { SERVICES as CONTRACTS, rpcTable } from '../../../edge/src/routes.ts';
+import { SERVICES } from '../../../local/src/nats-permissions.ts';
 import { attack } from '../attack.ts';
 import { type Answer, PROTOCOLS, call } from '../call.ts';
 import { clientsAt } from '../clients.ts';
 import { query } from '../databases.ts';
 import type { Context } from '../experiment.ts';
 import { type Known, sampleOf } from '../samples.ts';
-import { SERVICES, type System } from '../system.ts';
+import type { System } from '../system.ts';
 import type { Tally } from '../tally.ts';
 import { until } from '../wait.ts';
 

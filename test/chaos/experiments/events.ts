@@ -8,6 +8,7 @@ import { DeadLetterState } from '@millrace/gen/millrace/ops/v1/dead_letter_pb.js
 import { natsLogin } from '../../../local/src/nats.ts';
 import { endOf, idOf } from '../../../cli/src/audit/ids.ts';
 import { openStreams } from '../../../cli/src/audit/streams.ts';
+import { SERVICES } from '../../../local/src/nats-permissions.ts';
 import { EVENTS } from '../../../local/src/topology.ts';
 import type { AuditRow } from '../audit.ts';
 import { deadLettersAt } from '../clients.ts';
@@ -16,7 +17,7 @@ import { environmentOf } from '../environment.ts';
 import type { Broken, Context, Experiment } from '../experiment.ts';
 import type { Lengths } from '../form.ts';
 import { freePort } from '../../../local/src/processes.ts';
-import { SERVICES, type System } from '../system.ts';
+import type { System } from '../system.ts';
 import { pause, until } from '../wait.ts';
 
 const POISON: Lengths = { brief: 4, short: 6, full: 30 };

@@ -3,13 +3,14 @@ import { existsSync } from 'node:fs';
 import { getOption } from '@bufbuild/protobuf';
 import { Role, access } from '@millrace/gen/millrace/type/v1/access_pb.js';
 import { SERVICES as CONTRACTS } from '../../../edge/src/routes.ts';
+import { SERVICES } from '../../../local/src/nats-permissions.ts';
 import { attack } from '../attack.ts';
 import { call } from '../call.ts';
 import { query } from '../databases.ts';
 import type { Context } from '../experiment.ts';
 import { logsOf } from '../leaks.ts';
 import { sampleOf, textFieldsOf } from '../samples.ts';
-import { SERVICES, type System } from '../system.ts';
+import type { System } from '../system.ts';
 import type { Tally } from '../tally.ts';
 import { compareTwins, type Twins, placeTwins } from './twins.ts';
 

@@ -1,10 +1,11 @@
 // The wrong moment: keys that repeat an error and are then forgotten, money that comes as the hold ends, handlers that outlive their leases.
 import { randomUUID } from 'node:crypto';
 import { timestampMs } from '@bufbuild/protobuf/wkt';
+import { type Service, SERVICES } from '../../../local/src/nats-permissions.ts';
 import { consumers, count, ledger, query } from '../databases.ts';
 import type { Broken, Context, Experiment } from '../experiment.ts';
 import type { Lengths } from '../form.ts';
-import { SERVICES, type Service, type System } from '../system.ts';
+import type { System } from '../system.ts';
 import { pause } from '../wait.ts';
 import { startTwin } from './events.ts';
 

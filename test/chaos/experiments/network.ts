@@ -1,8 +1,8 @@
 // Connections that carry nothing, locks that are not let go, and restarts that nobody should notice.
 import { Client } from 'pg';
+import { SERVICES } from '../../../local/src/nats-permissions.ts';
 import type { Broken, Context, Experiment, Proof } from '../experiment.ts';
 import type { Lengths } from '../form.ts';
-import { SERVICES } from '../system.ts';
 import { pause, until } from '../wait.ts';
 
 const BLACKHOLE_MS: Lengths = { brief: 8_000, short: 10_000, full: 60_000 };

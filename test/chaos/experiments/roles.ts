@@ -1,8 +1,9 @@
 // A service's database password in the wrong hands: other databases, tables, roles, files and the ledger must be out of reach.
 import { Client, type DatabaseError } from 'pg';
+import { type Service, SERVICES } from '../../../local/src/nats-permissions.ts';
 import { attack } from '../attack.ts';
 import type { Context } from '../experiment.ts';
-import { SERVICES, type Service, type System } from '../system.ts';
+import type { System } from '../system.ts';
 import type { Tally } from '../tally.ts';
 
 /** insufficient_privilege, and what the ledger's trigger says. */
