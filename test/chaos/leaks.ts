@@ -3,7 +3,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { connect } from '@nats-io/transport-node';
 import { jetstream } from '@nats-io/jetstream';
-import { SERVICES } from '../../local/src/nats-permissions.ts';
+import { type Service, SERVICES } from '../../local/src/nats-permissions.ts';
 import { natsLogin } from '../../local/src/nats.ts';
 import { STREAMS } from '../../local/src/topology.ts';
 import type { AuditRow } from './audit.ts';
@@ -77,7 +77,7 @@ async function textOf(system: System, stream: string): Promise<string> {
   }
 }
 
-async function deadLettersOf(system: System, service: (typeof SERVICES)[number]): Promise<string> {
+async function deadLettersOf(system: System, service: Service): Promise<string> {
   const rows = await query<{ text: string }>(system, service, "SELECT concat_ws(' ', cause, stack, headers::text, note, encode(body, 'escape')) AS text FROM dead_letter");
   return rows.map(({ text }) => text).join('\n');
 }

@@ -1,8 +1,7 @@
 // A service's broker password in the wrong hands: all that is not that service's own to say and hear must be denied.
 import { type NatsConnection, type Status, connect } from '@nats-io/transport-node';
-import { SERVICES } from '../../../local/src/nats-permissions.ts';
 import { natsLogin } from '../../../local/src/nats.ts';
-import { INSPECTOR, SETUP_USER } from '../../../local/src/nats-permissions.ts';
+import { INSPECTOR, SERVICES, SETUP_USER } from '../../../local/src/nats-permissions.ts';
 import { CONSUMERS, EVENTS, STREAMS } from '../../../local/src/topology.ts';
 import { attack } from '../attack.ts';
 import type { Context } from '../experiment.ts';

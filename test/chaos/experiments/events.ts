@@ -8,7 +8,7 @@ import { DeadLetterState } from '@millrace/gen/millrace/ops/v1/dead_letter_pb.js
 import { natsLogin } from '../../../local/src/nats.ts';
 import { endOf, idOf } from '../../../cli/src/audit/ids.ts';
 import { openStreams } from '../../../cli/src/audit/streams.ts';
-import { SERVICES } from '../../../local/src/nats-permissions.ts';
+import { type Service, SERVICES } from '../../../local/src/nats-permissions.ts';
 import { EVENTS } from '../../../local/src/topology.ts';
 import type { AuditRow } from '../audit.ts';
 import { deadLettersAt } from '../clients.ts';
@@ -191,7 +191,7 @@ export const E34: Experiment = {
 };
 
 /** A second instance of a service, as it would run on another machine. */
-export async function startTwin(system: System, service: (typeof SERVICES)[number]): Promise<{ pid: number; url: string; stop(): Promise<void> }> {
+export async function startTwin(system: System, service: Service): Promise<{ pid: number; url: string; stop(): Promise<void> }> {
   const env = environmentOf(system, service);
   const port = await freePort();
   const child = spawn(process.execPath, [path.join(system.root, `services/${service}/src/main.ts`)], { cwd: system.root, env: { ...env, PORT: String(port) }, stdio: 'ignore' });
