@@ -17,6 +17,7 @@ import { type Log, describeError } from './log.ts';
 import { type Registry, createRegistry, rpcMetrics } from './metrics.ts';
 import { MUX_LIMITS, type MuxLimits, type NodeHandler, type NodeRequest, type NodeResponse, type StreamHandler, createMux } from './mux.ts';
 import { hasHost, universalRequest } from './node-request.ts';
+import { type Readiness, probes } from './probes.ts';
 import { REFLECTION_SERVICES, reflectionRoutes } from './reflection.ts';
 import { createUnary, isUsualCall } from './unary.ts';
 import { validation } from './validation.ts';
@@ -37,7 +38,7 @@ export type ServerOptions = {
   /** By exact path, or prefix ending in "/*". */
   http?: Record<string, HttpHandler>;
   /** Whether work can be done: what /readyz says. */
-  ready: () => Promise<{ ok: boolean; detail: Record<string, string> }>;
+  ready: () => Promise<Readiness>;
   metrics?: Registry;
   /** Gets whatever nothing else serves, after the host guard. */
   fallback?: NodeHandler;
@@ -79,7 +80,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const rpcs = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   if (!options.fallback) for (const service of services) if (!router.handlers.some((handler) => handler.service === service)) throw new Error(`${service.typeName} is announced, but has no route`);
 
-  const http = createHttpRoutes({ ...processRoutes(options, registry, stopping.signal), ...options.http }, HTTP_ROUTE_MS, log);
+  const http = createHttpRoutes({ ...probes(options, registry, stopping.signal), ...options.http }, HTTP_ROUTE_MS, log);
   // Between our own processes; what takes everything else is the public's door.
   const channels = options.fallback ? undefined : createChannels((path, asked, headers) => (isUsualCall(headers) ? unary.carryOut(path, asked) : undefined) ?? http.carryOut(path, asked), stopping.signal);
   const handle: NodeHandler = (request, response) => {
@@ -131,17 +132,6 @@ function serveRpc(rpc: ConnectRouter['handlers'][number], request: NodeRequest, 
     .then(async (answer) => universalResponseToNodeResponse(answer, response))
     // The answer could not be written: nearly always the caller has gone.
     .catch((error: unknown) => log.debug({ err: error, rpc: rpc.requestPath }, 'answer not delivered'));
-}
-
-function processRoutes({ ready, name }: ServerOptions, registry: Registry, stopping: AbortSignal): Record<string, HttpHandler> {
-  return {
-    '/healthz': async () => ({ status: 200, body: `${name} is alive\n` }),
-    '/readyz': async () => {
-      const { ok, detail } = stopping.aborted ? { ok: false, detail: { server: 'stopping' } } : await ready();
-      return { status: ok ? 200 : 503, body: JSON.stringify({ ok, detail }), headers: { 'content-type': 'application/json' } };
-    },
-    '/metrics': async () => ({ status: 200, body: await registry.metrics(), headers: { 'content-type': registry.contentType } }),
-  };
 }
 
 function guarded(handle: NodeHandler, log: Log): NodeHandler {

@@ -19,6 +19,7 @@ import type { Log } from './log.ts';
 import type { Loop } from './loop.ts';
 import { createRegistry, publicationMetrics } from './metrics.ts';
 import { overhear, type Overhearing } from './overhear.ts';
+import type { Readiness } from './probes.ts';
 import { createRelay } from './relay.ts';
 import { createRetention } from './retention.ts';
 import { startServer, type HttpHandler } from './server.ts';
@@ -186,5 +187,3 @@ function reactionTable(service: string, reactions: Reaction[]): ReadonlyMap<stri
   }
   return new Map(reactions.map((reaction) => [reaction.schema.typeName, reaction]));
 }
-
-type Readiness = { ok: boolean; detail: Record<string, string> };
