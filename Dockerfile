@@ -1,5 +1,5 @@
 # One image for every process; the command says which one. TypeScript runs as it is, so there is nothing to build.
-FROM node:24-slim
+FROM node:26-slim
 WORKDIR /app
 ENV NODE_ENV=production NODE_COMPILE_CACHE=/app/node_modules/.cache/millrace-compile MALLOC_ARENA_MAX=1 NODE_OPTIONS="--max-semi-space-size=16 --max-old-space-size=512"
 COPY . .

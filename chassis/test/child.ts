@@ -30,11 +30,11 @@ await runProcess(async () => {
   // Without V8's own reducer: a collection in a lull is ours.
 }, { ...STAY_WARM, inLulls: true });
 
-/** Works for a fifth of what a lull takes, then ends the process at the first major collection after the one of its start. */
+/** Works for a fifth of what a lull takes, then ends the process at the first collection that is a last resort. */
 function restAfterBurst(): void {
   new PerformanceObserver((list) => {
     const details = list.getEntries().map((entry) => (entry as PerformanceEntry & { detail: GarbageCollection }).detail);
-    if (details.some(({ kind, flags }) => kind === constants.NODE_PERFORMANCE_GC_MAJOR && flags === constants.NODE_PERFORMANCE_GC_FLAGS_NO)) process.kill(process.pid, 'SIGTERM');
+    if (details.some(({ kind, flags }) => kind === constants.NODE_PERFORMANCE_GC_MAJOR && flags === constants.NODE_PERFORMANCE_GC_FLAGS_ALL_AVAILABLE_GARBAGE)) process.kill(process.pid, 'SIGTERM');
   }).observe({ entryTypes: ['gc'] });
   setTimeout(() => {
     for (const until = performance.now() + BURST_MS; performance.now() < until; );

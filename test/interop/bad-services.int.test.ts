@@ -32,12 +32,12 @@ beforeAll(async () => {
   service = http2.createServer();
   service.on('connection', (socket: net.Socket) => sockets.add(socket.once('close', () => sockets.delete(socket))));
   service.on('sessionError', () => {});
-  service.on('stream', (stream, sent) => {
+  service.on('stream', ((stream, sent) => {
     stream.on('error', () => {});
     if (sent[':path'] === '/readyz') stream.respond({ ':status': 200 }, { endStream: true });
     else if (sent[':path'] === CHANNEL_PATH) behaveChannel(stream, sent);
     else behave(stream, sent);
-  });
+  }) satisfies OnStream);
   url = `http://127.0.0.1:${await listen(service)}`;
   keys = await testKeys();
   headers = { authorization: `Bearer ${await keys.token('ann', 'buyer')}` };
