@@ -118,6 +118,12 @@ export const SABOTAGES: readonly Sabotage[] = [
     experiments: ['A15'],
   },
   {
+    name: 'unshared-probes',
+    title: 'everybody who asks whether a process is ready is looked for alone',
+    patches: [{ file: 'chassis/src/probes.ts', from: "const look = shared('/readyz', READY_PACE_MS, ready);", to: 'const look = ready; void READY_PACE_MS;' }],
+    experiments: ['A16'],
+  },
+  {
     name: 'chatty-log',
     title: 'a log line tells who bought',
     patches: [{ file: 'services/order/src/rpc.ts', from: 'placeOrder: async (request, context) => ({', to: "placeOrder: async (request, context) => (console.log(JSON.stringify({ level: 'info', msg: `an order of ${request.customer?.email}` })), {" }],
