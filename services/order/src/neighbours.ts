@@ -30,9 +30,10 @@ const PAUSES_MS = [50, 150, 300, 500, 900];
 const RETRY_AFTER_MS = 1_000;
 
 export function createNeighbours({ products, inventory }: Neighbours, log: Log) {
-  const away = (name: string, error: unknown): Error => {
-    log.warn({ err: error, neighbour: name }, 'a neighbour did not answer');
-    return refuse('DEPENDENCY_UNAVAILABLE', `${name} is away; nothing is known to have happened`, {}, RETRY_AFTER_MS);
+  // Said once for all who shared the call: in an outage a line for each would be thousands a second.
+  const away = (name: string, error: unknown, callers: readonly unknown[]): Error[] => {
+    log.warn({ err: error, neighbour: name, callers: callers.length }, 'a neighbour did not answer');
+    return callers.map(() => refuse('DEPENDENCY_UNAVAILABLE', `${name} is away; nothing is known to have happened`, {}, RETRY_AFTER_MS));
   };
 
   const catalogueOf = createBatcher<string[], Catalogue>(PRICES, async (baskets) => {
@@ -44,7 +45,7 @@ export function createNeighbours({ products, inventory }: Neighbours, log: Log) 
         price ? [[sku, { sku, name, price: amountOf(price), archived: state === ProductState.ARCHIVED }]] : []));
       return baskets.map(() => catalogue);
     } catch (error) {
-      return baskets.map(() => away('product', error));
+      return away('product', error, baskets);
     }
   });
 
@@ -57,7 +58,7 @@ export function createNeighbours({ products, inventory }: Neighbours, log: Log) 
     } catch (error) {
       // Refused as a whole: the batcher runs it again one by one, so that only the culprit fails.
       if (holds.length > 1 && errorInfo(error)?.reason === 'INVALID_FIELD') throw error;
-      return holds.map(() => away('inventory', error));
+      return away('inventory', error, holds);
     }
   });
 
@@ -76,7 +77,7 @@ export function createNeighbours({ products, inventory }: Neighbours, log: Log) 
 
   /** Gives a hold back that nobody needs. When that fails the hold ends by itself. */
   async function release(orderId: string): Promise<void> {
-    await inventory.releaseStock({ orderId }).catch((error: unknown) => away('inventory', error));
+    await inventory.releaseStock({ orderId }).catch((error: unknown) => void away('inventory', error, [orderId]));
   }
 
   return { prices: createPrices(catalogueOf), reserve, release };
