@@ -47,6 +47,9 @@ const SPREAD_MS = 1_500;
 const LONG_MS = 2 * SPREAD_MS;
 /** Two units an order, and some go without. */
 const SCARCE = 60;
+/** When all payments of a round fell on one side of the end, as they do where the machine is late by more than their spread, the next round pays earlier, or later, by this. */
+const STEP_MS = 750;
+const MAX_ROUNDS = 4;
 
 export const E21: Experiment = {
   id: 'E21',
@@ -54,29 +57,42 @@ export const E21: Experiment = {
   env: { ORDER_PAYMENT_WINDOW: `${WINDOW_MS}ms`, ORDER_HOLD_GRACE: '0ms' },
   perSecond: 0,
   stock: SCARCE,
-  async run({ system, load, admin, random, by, skus }) {
-    const race = async (): Promise<string | undefined> => {
-      const entry = await load.place({ lines: [{ sku: random.pick(skus), quantity: 2 }], paymentMethod: '' });
-      if (entry.outcome !== 'ok' || entry.order_id === undefined) return undefined;
-      const { order } = await admin.orders.getOrder({ orderId: entry.order_id });
-      if (order?.paymentDueTime === undefined) return undefined;
-      await pause(Math.max(0, timestampMs(order.paymentDueTime) - Date.now() + random.between(-SPREAD_MS, SPREAD_MS / 2)));
-      await admin.payments.confirmPayment({ orderId: entry.order_id, paymentMethod: 'pm_card_visa', requestId: randomUUID() }).catch(() => {});
-      return entry.order_id;
-    };
+  async run(context) {
     // The provider takes its time, so that some money comes when the order is over already: a moment too late, and long after.
-    for (const [delay_ms, probability] of [[LONG_MS, 0.3], [300, 0.4]]) await system.control('faults', { provider: 'stripe', operation: 'payment_intents.confirm', effect: 'delay', delay_ms, probability });
-    const races: Promise<string | undefined>[] = [];
-    for (let i = 0; i < by(RACES); i += 1) {
-      races.push(race());
-      await pause(1_000 / RACES_PER_SECOND);
+    for (const [delay_ms, probability] of [[LONG_MS, 0.3], [300, 0.4]]) await context.system.control('faults', { provider: 'stripe', operation: 'payment_intents.confirm', effect: 'delay', delay_ms, probability });
+    const seen: Raced = { inTime: 0, tooLate: 0, never: 0 };
+    for (let round = 1, shiftMs = 0; round <= MAX_ROUNDS && Math.min(seen.inTime, seen.tooLate) === 0; round += 1) {
+      const { inTime, tooLate, never } = await raced(context, shiftMs);
+      Object.assign(seen, { inTime: seen.inTime + inTime, tooLate: seen.tooLate + tooLate, never: seen.never + never });
+      shiftMs += inTime === 0 ? -STEP_MS : STEP_MS;
     }
-    const orderIds = (await Promise.all(races)).flatMap((orderId) => orderId ?? []);
-    const paid = new Set((await ledger(system, 'stripe')).filter(({ type, order_id }) => type === 'captured' && orderIds.includes(order_id)).map(({ order_id }) => order_id));
-    const lost = await count(system, 'order', "orders WHERE state = 'CANCELLED' AND order_id = ANY($1)", [[...paid]]);
-    return { count: Math.min(lost, paid.size - lost), what: `payments on the rarer side of the end: ${paid.size - lost} in time, ${lost} paid and too late, ${orderIds.length - paid.size} never paid` };
+    return { count: Math.min(seen.inTime, seen.tooLate), what: `payments on the rarer side of the end: ${seen.inTime} in time, ${seen.tooLate} paid and too late, ${seen.never} never paid` };
   },
 };
+
+/** Orders by which side of their end the money came on. */
+type Raced = { inTime: number; tooLate: number; never: number };
+
+async function raced({ system, load, admin, random, by, skus }: Context, shiftMs: number): Promise<Raced> {
+  const race = async (): Promise<string | undefined> => {
+    const entry = await load.place({ lines: [{ sku: random.pick(skus), quantity: 2 }], paymentMethod: '' });
+    if (entry.outcome !== 'ok' || entry.order_id === undefined) return undefined;
+    const { order } = await admin.orders.getOrder({ orderId: entry.order_id });
+    if (order?.paymentDueTime === undefined) return undefined;
+    await pause(Math.max(0, timestampMs(order.paymentDueTime) - Date.now() + shiftMs + random.between(-SPREAD_MS, SPREAD_MS / 2)));
+    await admin.payments.confirmPayment({ orderId: entry.order_id, paymentMethod: 'pm_card_visa', requestId: randomUUID() }).catch(() => {});
+    return entry.order_id;
+  };
+  const races: Promise<string | undefined>[] = [];
+  for (let i = 0; i < by(RACES); i += 1) {
+    races.push(race());
+    await pause(1_000 / RACES_PER_SECOND);
+  }
+  const orderIds = (await Promise.all(races)).flatMap((orderId) => orderId ?? []);
+  const paid = new Set((await ledger(system, 'stripe')).filter(({ type, order_id }) => type === 'captured' && orderIds.includes(order_id)).map(({ order_id }) => order_id));
+  const tooLate = await count(system, 'order', "orders WHERE state = 'CANCELLED' AND order_id = ANY($1)", [[...paid]]);
+  return { inTime: paid.size - tooLate, tooLate, never: orderIds.length - paid.size };
+}
 
 /** The consumers' ack_wait is 10 s. */
 const ACK_WAIT_MS = 10_000;
