@@ -1,9 +1,14 @@
+import { constants } from 'node:http2';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSession, raw, rest } from '../test/callers.ts';
+import { sumAt } from '../../test/support/metrics.ts';
 import { type Stub, startStub } from '../test/stub-server.ts';
 import { refuse } from './errors.ts';
+import type { HttpResponse } from './http-routes.ts';
 
 let server: Stub;
+const arrived = Promise.withResolvers<void>();
+const endless = Promise.withResolvers<HttpResponse>();
 beforeAll(async () => {
   server = await startStub(
     {},
@@ -13,6 +18,10 @@ beforeAll(async () => {
         '/static/*': async ({ url }) => ({ status: 200, body: url }),
         '/broken': async () => {
           throw new Error('secret plan');
+        },
+        '/endless': async () => {
+          arrived.resolve();
+          return endless.promise;
         },
         '/slow-down': async () => {
           throw refuse('RATE_LIMITED', 'too fast', undefined, 2_500);
@@ -54,6 +63,27 @@ describe('plain HTTP', () => {
     const answer = await fetch(server.url + path);
     expect(answer.status).toBe(status);
     expect(await answer.text()).toMatch(text);
+  });
+
+  it('counts requests by route and status', async () => {
+    const counted = async (route: string): Promise<number> => sumAt(server.url, 'millrace_http_requests_total', `route="${route}"`);
+    const before = await counted('/static/[*]');
+    await fetch(`${server.url}/static/x`);
+    await fetch(`${server.url}/static/y`);
+    await fetch(`${server.url}/broken`);
+    expect(await counted('/static/[*]')).toBe(before + 2);
+    expect(await sumAt(server.url, 'millrace_http_requests_total', 'route="/broken",status="500"')).toBeGreaterThan(0);
+    expect(await counted('/static/x')).toBe(0);
+  });
+
+  it('counts those too whose caller did not wait', async () => {
+    await using asking = openSession(server.url);
+    const left = asking.session.request({ ':method': 'GET', ':path': '/endless' }).on('error', () => {});
+    await arrived.promise;
+    left.close(constants.NGHTTP2_CANCEL);
+    await asking.request({ ':method': 'GET', ':path': '/healthz' }); // by now the server has seen that
+    endless.resolve({ status: 200 });
+    expect(await sumAt(server.url, 'millrace_http_requests_total', 'route="/endless",status="499"')).toBe(1);
   });
 
   it('says when to come back', async () => {

@@ -5,6 +5,7 @@ import type { ConnectError } from '@connectrpc/connect';
 import { codeToHttpStatus, codeToString } from '@connectrpc/connect/protocol-connect';
 import { errorInfo, refuse, retryAfter, toConnectError } from './errors.ts';
 import type { Log } from './log.ts';
+import type { ObserveRequest } from './metrics.ts';
 import type { NodeRequest, NodeResponse } from './mux.ts';
 import { chunksOf, headersOf } from './node-request.ts';
 import type { Asked } from './unary.ts';
@@ -16,30 +17,35 @@ export type HttpHandler = (request: HttpRequest) => Promise<HttpResponse>;
 /** A webhook is a few kilobytes. */
 const MAX_BODY_BYTES = 1_048_576;
 
+/** What nginx calls a request whose caller left before the answer. */
+const CALLER_GONE = 499;
+
 const TEXT = 'text/plain; charset=utf-8';
 const NO_SNIFFING = { 'x-content-type-options': 'nosniff' };
 
-/** Routes are exact paths, or prefixes that end in "/*". */
-export function createHttpRoutes(routes: Record<string, HttpHandler>, timeoutMs: number, log: Log) {
-  const exact = new Map(Object.entries(routes));
-  const prefixes = [...exact.entries()].filter(([path]) => path.endsWith('/*')).map(([path, handler]) => ({ prefix: path.slice(0, -1), handler }));
-  const handlerOf = (path: string) => exact.get(path) ?? prefixes.find(({ prefix }) => path.startsWith(prefix))?.handler;
+/** Routes are exact paths, or prefixes that end in "/*". `observe` is told what became of each request. */
+export function createHttpRoutes(routes: Record<string, HttpHandler>, { timeoutMs, log, observe }: { timeoutMs: number; log: Log; observe: ObserveRequest }) {
+  const exact = new Map(Object.entries(routes).map(([path, handle]): [string, Route] => [path, { handle, timeoutMs, log, observe: (status) => observe(path, status) }]));
+  const prefixes = [...exact].filter(([path]) => path.endsWith('/*')).map(([path, route]) => ({ prefix: path.slice(0, -1), route }));
+  const routeOf = (path: string) => exact.get(path) ?? prefixes.find(({ prefix }) => path.startsWith(prefix))?.route;
   return {
     /** False when there is no such path. */
     serve(path: string, request: NodeRequest, response: NodeResponse): boolean {
-      const handler = handlerOf(path);
-      if (handler) void serve(handler, request, response, timeoutMs, log);
-      return handler !== undefined;
+      const route = routeOf(path);
+      if (route) void serve(route, request, response);
+      return route !== undefined;
     },
 
     /** Carries out a POST that came in any other way. Answers how to say that its caller has gone, which changes nothing; undefined when there is no such path. */
     carryOut(path: string, asked: Asked): (() => void) | undefined {
-      const handler = handlerOf(path);
-      if (handler) void carryOut(handler, path, asked, timeoutMs, log);
-      return handler && (() => {});
+      const route = routeOf(path);
+      if (route) void carryOut(route, path, asked);
+      return route && (() => {});
     },
   };
 }
+
+type Route = { handle: HttpHandler; timeoutMs: number; log: Log; observe: (status: number) => void };
 
 export function writeText(response: NodeResponse, status: number, body: string, headers: Record<string, string> = {}): void {
   if (response.headersSent || response.destroyed) return;
@@ -53,35 +59,42 @@ export function cut(response: NodeResponse): void {
   else response.destroy();
 }
 
-async function serve(handler: HttpHandler, request: NodeRequest, response: NodeResponse, timeoutMs: number, log: Log): Promise<void> {
+async function serve({ handle, timeoutMs, log, observe }: Route, request: NodeRequest, response: NodeResponse): Promise<void> {
   const timer = setTimeout(() => {
     writeError(response, toConnectError(refuse('DEADLINE_EXCEEDED', 'this took too long')));
     response.once('finish', () => cut(response));
   }, timeoutMs);
   try {
     const body = await readBody(request);
-    const answer = await handler({ method: request.method ?? '', url: request.url ?? '', headers: headersOf(request), body });
+    const answer = await handle({ method: request.method ?? '', url: request.url ?? '', headers: headersOf(request), body });
     writeText(response, answer.status, answer.body ?? '', answer.headers);
   } catch (error) {
     if (!request.errored) writeError(response, toConnectError(error, log));
   } finally {
     clearTimeout(timer);
+    observe(response.headersSent ? response.statusCode : CALLER_GONE);
   }
 }
 
-async function carryOut(handler: HttpHandler, url: string, { headers, body, answer }: Asked, timeoutMs: number, log: Log): Promise<void> {
+async function carryOut({ handle, timeoutMs, log, observe }: Route, url: string, { headers, body, answer }: Asked): Promise<void> {
+  let said: number | undefined;
+  const say = (status: number, type: string, text: string, more: Record<string, string>) => {
+    said ??= status;
+    answer(status, type, Buffer.from(text), Object.entries(more));
+  };
   const fail = (error: ConnectError) => {
     const { status, body: text, headers: more } = errorResponse(error);
-    answer(status, 'application/json', Buffer.from(text), Object.entries(more));
+    say(status, 'application/json', text, more);
   };
   const timer = setTimeout(() => fail(toConnectError(refuse('DEADLINE_EXCEEDED', 'this took too long'))), timeoutMs);
   try {
-    const { status, body: text = '', headers: more = {} } = await handler({ method: 'POST', url, headers: headers(), body: (await body()) ?? new Uint8Array() });
-    answer(status, TEXT, Buffer.from(text), Object.entries({ ...NO_SNIFFING, ...more }));
+    const { status, body: text = '', headers: more = {} } = await handle({ method: 'POST', url, headers: headers(), body: (await body()) ?? new Uint8Array() });
+    say(status, TEXT, text, { ...NO_SNIFFING, ...more });
   } catch (error) {
     fail(toConnectError(error, log));
   } finally {
     clearTimeout(timer);
+    if (said !== undefined) observe(said);
   }
 }
 

@@ -6,6 +6,8 @@ export type { Registry } from 'prom-client';
 
 /** `code` as Connect spells it ("not_found"), or "ok". */
 export type ObserveCall = (rpc: string, code: string, seconds: number) => void;
+/** `route` as it was announced, never what was asked for: labels live as long as the process. */
+export type ObserveRequest = (route: string, status: number) => void;
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
@@ -47,6 +49,11 @@ export function publicationMetrics(registry: Registry): (saidBy: string, events:
     events({ said_by: saidBy }, count);
     publications({ said_by: saidBy });
   };
+}
+
+export function httpMetrics(registry: Registry): ObserveRequest {
+  const requests = counter(registry, 'millrace_http_requests_total', 'Plain HTTP requests by route and status: webhooks, and what watches over the process.', ['route', 'status']);
+  return (route, status) => requests({ route, status: String(status) });
 }
 
 export function rpcMetrics(registry: Registry): ObserveCall {

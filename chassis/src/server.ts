@@ -14,7 +14,7 @@ import { refuse, toConnectError } from './errors.ts';
 import { type HealthState, createHealth, healthRoutes } from './health.ts';
 import { type HttpHandler, createHttpRoutes, cut, writeText } from './http-routes.ts';
 import { type Log, describeError } from './log.ts';
-import { type Registry, createRegistry, rpcMetrics } from './metrics.ts';
+import { type Registry, createRegistry, httpMetrics, rpcMetrics } from './metrics.ts';
 import { MUX_LIMITS, type MuxLimits, type NodeHandler, type NodeRequest, type NodeResponse, type StreamHandler, createMux } from './mux.ts';
 import { hasHost, universalRequest } from './node-request.ts';
 import { type Readiness, probes } from './probes.ts';
@@ -80,7 +80,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const rpcs = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   if (!options.fallback) for (const service of services) if (!router.handlers.some((handler) => handler.service === service)) throw new Error(`${service.typeName} is announced, but has no route`);
 
-  const http = createHttpRoutes({ ...probes(options, registry, stopping.signal), ...options.http }, HTTP_ROUTE_MS, log);
+  const http = createHttpRoutes({ ...probes(options, registry, stopping.signal), ...options.http }, { timeoutMs: HTTP_ROUTE_MS, log, observe: httpMetrics(registry) });
   // Between our own processes; what takes everything else is the public's door.
   const channels = options.fallback ? undefined : createChannels((path, asked, headers) => (isUsualCall(headers) ? unary.carryOut(path, asked) : undefined) ?? http.carryOut(path, asked), stopping.signal);
   const handle: NodeHandler = (request, response) => {
