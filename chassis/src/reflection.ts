@@ -54,7 +54,16 @@ function answer(index: Index, { messageRequest: asked }: ServerReflectionRequest
 
 function fileAnswer(file: DescFile | undefined, what: string): Answer {
   if (!file) return failure(Code.NotFound, `not found: ${what}`);
-  return { case: 'fileDescriptorResponse', value: { fileDescriptorProto: withDependencies([file]).map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto)) } };
+  return { case: 'fileDescriptorResponse', value: { fileDescriptorProto: withDependencies([file]).map(bytesOf) } };
+}
+
+/** Encoded once: anybody may ask, as often as he likes. */
+const encoded = new WeakMap<DescFile, Uint8Array>();
+
+function bytesOf(file: DescFile): Uint8Array {
+  const bytes = encoded.get(file) ?? toBinary(FileDescriptorProtoSchema, file.proto);
+  encoded.set(file, bytes);
+  return bytes;
 }
 
 function failure(errorCode: Code, errorMessage: string): Answer {
