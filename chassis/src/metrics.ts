@@ -35,6 +35,22 @@ export function gauge(registry: Registry, name: string, help: string, read: () =
   });
 }
 
+/** Values by the service that says them, read when somebody looks; what is not known then is not shown. */
+export function gaugeOfEach(registry: Registry, name: string, help: string, read: () => Promise<ReadonlyMap<string, number>>): void {
+  // oxlint-disable-next-line no-new -- a metric registers itself
+  new Gauge({
+    name,
+    help,
+    labelNames: ['said_by'],
+    registers: [registry],
+    async collect() {
+      const values = await read();
+      this.reset();
+      for (const [said_by, value] of values) this.set({ said_by }, value);
+    },
+  });
+}
+
 /** A thing that happens: returns the function that counts it. */
 export function counter<L extends string>(registry: Registry, name: string, help: string, labels: readonly L[]): (values: Record<L, string>, count?: number) => void {
   const metric = new Counter({ name, help, labelNames: labels, registers: [registry] });

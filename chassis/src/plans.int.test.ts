@@ -7,11 +7,13 @@ import { expect, test } from 'vitest';
 import { createDatabase, startTestNats } from '../../test/support/servers.ts';
 import { enlarge, recordStatements, scansOf } from '../test/plans.ts';
 import { lossOf } from './broker.ts';
+import { backlogMetrics } from './backlog.ts';
 import { createConsumers, on } from './consumer.ts';
 import { openDatabase, sql } from './db.ts';
 import { buryEvent } from './dead-letters.ts';
 import { createLog } from './log.ts';
 import { appendEvents, event } from './outbox.ts';
+import { createRegistry } from './metrics.ts';
 import { createRelay } from './relay.ts';
 import { createRetention } from './retention.ts';
 
@@ -46,6 +48,9 @@ test('every statement finds its rows by an index', async () => {
   stop.abort();
   await running;
   await retention.tick();
+  const registry = createRegistry('product');
+  backlogMetrics(registry, new Map([['product', db]]));
+  await registry.metrics();
   await buryEvent(db, { stream: 'PRODUCTS', sequence: 1n, subject: 's', headers: { 'ce-id': randomUUID() }, body: Buffer.from('x'), deliveries: 1 }, new Error('broken'));
   recorded.stop();
   await db.query(sql`DELETE FROM dead_letter`);

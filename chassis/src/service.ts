@@ -7,6 +7,7 @@ import { DeadLetterService } from '@millrace/gen/millrace/ops/v1/dead_letter_pb.
 import { jetstream, type JetStreamClient } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { createVerifier } from './auth.ts';
+import { backlogMetrics } from './backlog.ts';
 import { connectBroker, lossOf } from './broker.ts';
 import type { ProcessConfig, ServiceConfig } from './config.ts';
 import { createConsumers } from './consumer.ts';
@@ -70,6 +71,7 @@ export async function runServices({ name, config, log }: Host, definitions: Serv
   definitions.forEach((one) => armCrashPoint(one.name, one.config.MILLRACE_CRASH_POINT));
   const metrics = createRegistry(name);
   const onPublished = publicationMetrics(metrics);
+  backlogMetrics(metrics, new Map(definitions.map((definition) => [definition.name, definition.db])));
   const parts = definitions.map((definition) => createPart(definition, (events) => onPublished(definition.name, events)));
   // One after the other: while one computes, another's first connection would run out of time on a busy machine.
   for (const { warmUp } of definitions) {

@@ -1,5 +1,6 @@
 // One experiment on one seed: calm, fault, healing, quiet, audit.
 import path from 'node:path';
+import { oneAtATime } from '@millrace/chassis/one-at-a-time';
 import { repeatAnswers, settleTimes, uncaughtErrors } from './afterwards.ts';
 import { auditSystem, type AuditRow } from './audit.ts';
 import { clientsAt } from './clients.ts';
@@ -60,7 +61,9 @@ export async function runExperiment(system: System, experiment: Experiment, jour
   journals.push(journal);
   const { edge, tokens } = system.runtime;
   const admin = clientsAt(edge, tokens.admin);
-  const load = createLoad(clientsAt(edge, tokens.service), journal, seeded(`${seed} ${experiment.id} load`), name, oneAtATime(async () => (await fetch(`${edge}/readyz`)).ok));
+  // Hundreds of buyers may wait for the same.
+  const ready = oneAtATime(async () => (await fetch(`${edge}/readyz`)).ok);
+  const load = createLoad(clientsAt(edge, tokens.service), journal, seeded(`${seed} ${experiment.id} load`), name, ready);
   const skus = await makeProducts(admin, name, experiment.stock ?? STOCK);
   const context: Context = { system, admin, load, journal, random: seeded(`${seed} ${experiment.id}`), name, skus, perSecond: experiment.perSecond ?? PER_SECOND, form, by: (lengths) => lengths[form], say };
   const result: Result = {
@@ -117,12 +120,6 @@ async function breakAndHeal(context: Context, experiment: Experiment, result: Re
   const { goodput: after, recoverMs } = await recovery(load, control, healed);
   result.goodput = { control, after, recoverMs };
   return healed;
-}
-
-/** Hundreds of buyers may wait for the same: they share each look. */
-function oneAtATime<T>(look: () => Promise<T>): () => Promise<T> {
-  let looking: Promise<T> | undefined;
-  return async () => (looking ??= look().finally(() => (looking = undefined)));
 }
 
 async function makeProducts(admin: Context['admin'], name: string, stock: number): Promise<string[]> {
