@@ -2,6 +2,7 @@
 import http from 'node:http';
 import http2 from 'node:http2';
 import net from 'node:net';
+import { leakyBucket } from './leaky-bucket.ts';
 
 export type NodeRequest = http.IncomingMessage | http2.Http2ServerRequest;
 export type NodeResponse = http.ServerResponse | http2.Http2ServerResponse;
@@ -158,18 +159,6 @@ function createHttp2(handler: NodeHandler, takeStream: StreamHandler, limits: Mu
     });
   });
   return server;
-}
-
-/** Counts what happens; answers whether it has been more than `most`, of which `perSecond` are forgotten each second. */
-function leakyBucket(most: number, perSecond: number): () => boolean {
-  let level = 0;
-  let at = performance.now();
-  return () => {
-    const now = performance.now();
-    level = Math.max(0, level - (now - at) / 1_000 * perSecond) + 1;
-    at = now;
-    return level > most;
-  };
 }
 
 function sniff(socket: net.Socket, timeoutMs: number, decide: (isHttp2: boolean) => void): void {

@@ -126,3 +126,18 @@ type Question =
   | { case: 'listServices' | 'fileContainingSymbol' | 'fileByFilename' | 'allExtensionNumbersOfType'; value: string }
   | { case: 'fileContainingExtension'; value: { containingType: string; extensionNumber: number } }
   | { case: undefined };
+
+it('answers a tool at its start, and nobody who never stops asking', async () => {
+  await using busy = await startStub();
+  const client = createClient(ServerReflection, createGrpcTransport({ baseUrl: busy.url }));
+  async function* forever() {
+    for (;;) yield { messageRequest: { case: 'fileContainingSymbol' as const, value: 'millrace.product.v1.ProductService' } };
+  }
+  let answers = 0;
+  const listen = async (): Promise<void> => {
+    for await (const _ of client.serverReflectionInfo(forever())) answers += 1;
+  };
+  const refused = await failure(listen());
+  expect(refused).toMatchObject({ code: Code.ResourceExhausted });
+  expect(answers).toBeGreaterThanOrEqual(200);
+});

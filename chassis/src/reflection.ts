@@ -5,6 +5,13 @@ import { Code, type ConnectRouter } from '@connectrpc/connect';
 import { ErrorInfoSchema } from '@millrace/gen/google/rpc/error_details_pb.js';
 import { ServerReflection as ReflectionV1, type ServerReflectionRequest, type ServerReflectionResponseSchema } from '@millrace/gen/grpc/reflection/v1/reflection_pb.js';
 import { ServerReflection as ReflectionV1Alpha, type ServerReflectionRequest as RequestV1Alpha, type ServerReflectionResponseSchema as ResponseV1AlphaSchema } from '@millrace/gen/grpc/reflection/v1alpha/reflection_pb.js';
+import { refuse } from './errors.ts';
+import { leakyBucket } from './leaky-bucket.ts';
+
+/** A tool asks a few dozen times when it starts. An answer may be 100 kB, packed: some milliseconds of the process that all callers come through, for a question that needs no token. */
+const BURST = 200;
+const PER_SECOND = 50;
+const RETRY_AFTER_MS = 1_000;
 
 export const REFLECTION_SERVICES: DescService[] = [ReflectionV1, ReflectionV1Alpha];
 
@@ -14,23 +21,28 @@ type Index = ReturnType<typeof createIndex>;
 
 export function reflectionRoutes(router: ConnectRouter, services: readonly DescService[]): void {
   const index = createIndex([...services, ...REFLECTION_SERVICES]);
+  const isTooMany = leakyBucket(BURST, PER_SECOND);
+  const answer = (request: ServerReflectionRequest | RequestV1Alpha): Answer => {
+    if (isTooMany()) throw refuse('RATE_LIMITED', 'the schema is asked for too often', {}, RETRY_AFTER_MS);
+    return answerFrom(index, request);
+  };
   // The same on the wire; only the types have other names.
   router.service(ReflectionV1, {
     async *serverReflectionInfo(requests) {
-      for await (const request of requests) yield { validHost: request.host, originalRequest: request, messageResponse: answer(index, request) };
+      for await (const request of requests) yield { validHost: request.host, originalRequest: request, messageResponse: answer(request) };
     },
   });
   router.service(ReflectionV1Alpha, {
     async *serverReflectionInfo(requests) {
       for await (const request of requests) {
-        const response = { validHost: request.host, originalRequest: request, messageResponse: answer(index, request) };
+        const response = { validHost: request.host, originalRequest: request, messageResponse: answer(request) };
         yield response as MessageInitShape<typeof ResponseV1AlphaSchema>;
       }
     },
   });
 }
 
-function answer(index: Index, { messageRequest: asked }: ServerReflectionRequest | RequestV1Alpha): Answer {
+function answerFrom(index: Index, { messageRequest: asked }: ServerReflectionRequest | RequestV1Alpha): Answer {
   switch (asked.case) {
     case 'listServices':
       return { case: 'listServicesResponse', value: { service: index.services.map(({ typeName }) => ({ name: typeName })) } };
