@@ -3,7 +3,7 @@ import { setTimeout } from 'node:timers/promises';
 import { DeadLetterState } from '@millrace/gen/millrace/ops/v1/dead_letter_pb.js';
 import { sql, type Database } from './db.ts';
 import { type Registry, gaugeOfEach } from './metrics.ts';
-import { oneAtATime } from './one-at-a-time.ts';
+import { sharedLook } from './shared-look.ts';
 
 /** What is not known by then is left out of the page: whoever reads it has a limit of his own, and a database that hangs is when he needs the rest. */
 const LOOK_MS = 500;
@@ -14,8 +14,8 @@ const MAX_COUNTED = 100_000;
 type Backlog = { unpublished: number; oldest: number; dead: number };
 
 export function backlogMetrics(registry: Registry, databases: ReadonlyMap<string, Database>): void {
-  // The three numbers of one page share a look, and a database that hangs gets no second one.
-  const looks = [...databases].map(([name, db]) => ({ name, look: oneAtATime(async () => backlogOf(db)) }));
+  // The three numbers of one page share a look, and a database that hangs gets no second one meanwhile.
+  const looks = [...databases].map(([name, db]) => ({ name, look: sharedLook('backlog', 0, async () => backlogOf(db)) }));
   const each = (pick: (backlog: Backlog) => number) => async (): Promise<Map<string, number>> => {
     const all = await Promise.all(looks.map(async ({ name, look }) => ({ name, backlog: await inTime(look()) })));
     return new Map(all.flatMap(({ name, backlog }): [string, number][] => (backlog ? [[name, pick(backlog)]] : [])));
@@ -37,12 +37,5 @@ async function backlogOf(db: Database): Promise<Backlog> {
 }
 
 async function inTime(look: Promise<Backlog>): Promise<Backlog | undefined> {
-  const over = new AbortController();
-  try {
-    return await Promise.race([look, setTimeout(LOOK_MS, undefined, { signal: over.signal })]);
-  } catch {
-    return undefined;
-  } finally {
-    over.abort();
-  }
+  return Promise.race([look, setTimeout(LOOK_MS, undefined, { ref: false })]).catch(() => undefined);
 }

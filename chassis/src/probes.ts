@@ -1,8 +1,8 @@
 // What those who watch over a process ask: does it live, can it work, what are its numbers. Nobody needs a token for that, so anybody may ask
 // as often as he likes: however many do, they cost no more than a few.
-import { createBatcher } from './batcher.ts';
 import type { HttpHandler } from './http-routes.ts';
 import type { Registry } from './metrics.ts';
+import { sharedLook } from './shared-look.ts';
 
 export type Readiness = { ok: boolean; /** By part of the process, in a word. */ detail: Record<string, string> };
 
@@ -10,12 +10,10 @@ export type Readiness = { ok: boolean; /** By part of the process, in a word. */
 const READY_PACE_MS = 100;
 /** Between two pages of numbers, of which one costs a millisecond or two. */
 const METRICS_PACE_MS = 50;
-/** Who may wait for one look, on all connections together; one more is refused. */
-const MAX_ASKING = 1_000;
 
 export function probes({ name, ready }: { name: string; ready: () => Promise<Readiness> }, registry: Registry, stopping: AbortSignal): Record<string, HttpHandler> {
-  const look = shared('/readyz', READY_PACE_MS, ready);
-  const page = shared('/metrics', METRICS_PACE_MS, async () => registry.metrics());
+  const look = sharedLook('/readyz', READY_PACE_MS, ready);
+  const page = sharedLook('/metrics', METRICS_PACE_MS, async () => registry.metrics());
   return {
     '/healthz': async () => ({ status: 200, body: `${name} is alive\n` }),
     '/readyz': async () => {
@@ -24,13 +22,4 @@ export function probes({ name, ready }: { name: string; ready: () => Promise<Rea
     },
     '/metrics': async () => ({ status: 200, body: await page(), headers: { 'content-type': registry.contentType } }),
   };
-}
-
-/** One look answers all who asked before it began: nobody is told what was before he asked. */
-function shared<T>(name: string, paceMs: number, look: () => Promise<T>): () => Promise<T> {
-  const ask = createBatcher<undefined, T>({ name, lanes: 1, max: MAX_ASKING, queueLimit: MAX_ASKING, paceMs }, async (askers) => {
-    const seen = await look().catch((error: unknown) => error as Error);
-    return askers.map(() => seen);
-  });
-  return async () => ask(undefined);
 }

@@ -1,6 +1,6 @@
 // One experiment on one seed: calm, fault, healing, quiet, audit.
 import path from 'node:path';
-import { oneAtATime } from '@millrace/chassis/one-at-a-time';
+import { sharedLook } from '@millrace/chassis/shared-look';
 import { repeatAnswers, settleTimes, uncaughtErrors } from './afterwards.ts';
 import { auditSystem, type AuditRow } from './audit.ts';
 import { clientsAt } from './clients.ts';
@@ -62,7 +62,7 @@ export async function runExperiment(system: System, experiment: Experiment, jour
   const { edge, tokens } = system.runtime;
   const admin = clientsAt(edge, tokens.admin);
   // Hundreds of buyers may wait for the same.
-  const ready = oneAtATime(async () => (await fetch(`${edge}/readyz`)).ok);
+  const ready = sharedLook('ready', 0, async () => (await fetch(`${edge}/readyz`)).ok);
   const load = createLoad(clientsAt(edge, tokens.service), journal, seeded(`${seed} ${experiment.id} load`), name, ready);
   const skus = await makeProducts(admin, name, experiment.stock ?? STOCK);
   const context: Context = { system, admin, load, journal, random: seeded(`${seed} ${experiment.id}`), name, skus, perSecond: experiment.perSecond ?? PER_SECOND, form, by: (lengths) => lengths[form], say };

@@ -120,7 +120,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     name: 'unshared-probes',
     title: 'everybody who asks whether a process is ready is looked for alone',
-    patches: [{ file: 'chassis/src/probes.ts', from: "const look = shared('/readyz', READY_PACE_MS, ready);", to: 'const look = ready; void READY_PACE_MS;' }],
+    patches: [{ file: 'chassis/src/probes.ts', from: "const look = sharedLook('/readyz', READY_PACE_MS, ready);", to: 'const look = ready; void READY_PACE_MS;' }],
     experiments: ['A16'],
   },
   {

@@ -10,7 +10,11 @@ export async function sumAt(url: string, name: string, labels: string): Promise<
   return (await shown(url, name, `\\{${labels}[^}]*\\}`)).reduce((sum, value) => sum + value, 0);
 }
 
-async function shown(url: string, name: string, labels = '(?:\\{[^}]*\\})?'): Promise<number[]> {
-  const text = await (await fetch(`${url}/metrics`)).text();
+async function shown(url: string, name: string, labels?: string): Promise<number[]> {
+  return valuesIn(await (await fetch(`${url}/metrics`)).text(), name, labels);
+}
+
+/** Those of one name on a page; `labels` is a pattern. */
+export function valuesIn(text: string, name: string, labels = '(?:\\{[^}]*\\})?'): number[] {
   return [...text.matchAll(new RegExp(`^${name}${labels} (\\S+)`, 'gm'))].map(([, value]) => Number(value));
 }
