@@ -1,9 +1,12 @@
 // What a handler is told of its call.
 import type { DescMethodUnary } from '@bufbuild/protobuf';
+import type { IncomingHttpHeaders } from 'node:http';
 import { type HandlerContext, createContextValues } from '@connectrpc/connect';
+import { headersOf } from './node-request.ts';
+import type { Metadata } from './unary-protocols.ts';
 
 /** What of a call is only looked at when a handler asks. */
-export type Particulars = { url: string; headers: () => Headers };
+export type Particulars = { url: string; headers: IncomingHttpHeaders };
 
 /**
  * What few handlers ask for is made when they do. A class, because V8 makes a literal's getters in its old generation: those of one call
@@ -11,10 +14,10 @@ export type Particulars = { url: string; headers: () => Headers };
  */
 export class CallContext implements HandlerContext {
   readonly method: DescMethodUnary;
+  readonly protocolName: HandlerContext['protocolName'];
   /** How long the call may take. */
   readonly limitMs: number;
   readonly requestMethod = 'POST';
-  readonly protocolName = 'connect';
   readonly values = createContextValues();
   readonly #asked: Particulars;
   readonly #startedAt = performance.now();
@@ -25,8 +28,9 @@ export class CallContext implements HandlerContext {
   #responseHeader: Headers | undefined;
   #trailer: Headers | undefined;
 
-  constructor(method: DescMethodUnary, asked: Particulars, limitMs: number) {
+  constructor(method: DescMethodUnary, protocolName: HandlerContext['protocolName'], asked: Particulars, limitMs: number) {
     this.method = method;
+    this.protocolName = protocolName;
     this.limitMs = limitMs;
     this.#asked = asked;
   }
@@ -46,7 +50,7 @@ export class CallContext implements HandlerContext {
     return this.#controller.signal;
   }
   get requestHeader(): Headers {
-    return (this.#requestHeader ??= this.#asked.headers());
+    return (this.#requestHeader ??= headersOf(this.#asked));
   }
   get responseHeader(): Headers {
     return (this.#responseHeader ??= new Headers());
@@ -61,8 +65,8 @@ export class CallContext implements HandlerContext {
     [this.#isOver, this.#reason] = [true, reason];
     this.#controller?.abort(reason);
   }
-  responseHeaders(): Headers | undefined {
-    for (const [name, value] of this.#trailer ?? []) this.responseHeader.append(`trailer-${name}`, value);
-    return this.#responseHeader;
+  /** What the handler has set. */
+  metadata(): Metadata {
+    return { headers: this.#responseHeader, trailers: this.#trailer };
   }
 }

@@ -5,8 +5,9 @@ import { sizeDelimitedEncode } from '@bufbuild/protobuf/wire';
 import { AnswerBundleSchema, type BundledAnswer, BundledAnswerSchema, type BundledCall, CallBundleSchema } from '@millrace/gen/millrace/ops/v1/bundle_pb.js';
 import { CHANNEL_PATH, CHANNEL_TYPE, Cutter, IDLE_MS, MAX_BUNDLED, MAX_BUNDLE_BYTES, MAX_UNDER_WAY, SAID, bundlesOf, recordOf } from './channel.ts';
 import { InFlight } from './in-flight.ts';
-import { hasHost, headersOf, hostOf } from './node-request.ts';
+import { hasHost, hostOf } from './node-request.ts';
 import type { Asked } from './unary.ts';
+import type { Answer } from './unary-protocols.ts';
 
 /** A bundle takes longer only when somebody holds it back. */
 const BUNDLE_MS = 10_000;
@@ -16,7 +17,7 @@ const SERVER_IDLE_MS = IDLE_MS + 15_000;
 const LAST_WORDS_MS = 1_000;
 
 /** Answers how to say that the caller has gone; undefined when nothing serves the path. */
-export type CarryOut = (path: string, asked: Asked, headers: Record<string, string | undefined>) => (() => void) | undefined;
+export type CarryOut = (path: string, asked: Asked) => (() => void) | undefined;
 
 export function createChannels(carryOut: CarryOut, stopping: AbortSignal) {
   const open = new InFlight<Served>();
@@ -95,7 +96,7 @@ class Served {
       const tell = this.#underWay[number];
       if (tell === undefined) continue;
       tell();
-      this.#answer(number, SAID.GONE, [], new Uint8Array());
+      this.#answer(number, { status: SAID.GONE });
     }
   }
 
@@ -104,31 +105,27 @@ class Served {
     if (number >= MAX_UNDER_WAY || this.#underWay[number] !== undefined) throw new Error(`call ${number} is none, or already under way`);
     this.#left += 1;
     this.#underWay[number] = nobody;
-    const headers = recordOf(call.headers);
-    const tell = this.#isStopping ? undefined : this.#carryOut(call.path, this.#asked(call, headers), headers);
-    if (tell === undefined) return this.#answer(number, SAID.UNSEEN, [], new Uint8Array());
+    const tell = this.#isStopping ? undefined : this.#carryOut(call.path, this.#asked(call));
+    if (tell === undefined) return this.#answer(number, { status: SAID.UNSEEN });
     // It may have been refused at once.
     if (this.#underWay[number] === nobody) this.#underWay[number] = tell;
   }
 
-  #asked({ call, path, body }: BundledCall, headers: Record<string, string | undefined>): Asked {
+  #asked({ call, path, headers, body }: BundledCall): Asked {
     return {
-      requestId: headers['x-request-id'],
-      authorization: headers['authorization'],
-      timeout: headers['connect-timeout-ms'],
       url: `http://${this.#host}${path}`,
-      headers: () => headersOf({ headers }),
+      headers: recordOf(headers),
       body: async () => body,
-      answer: (status, contentType, bytes, more) => this.#answer(call, status, ['content-type', contentType, ...(more ? [...more].flat() : [])], bytes),
+      answer: (answer) => this.#answer(call, answer),
     };
   }
 
-  #answer(call: number, status: number, headers: string[], body: Uint8Array): void {
+  #answer(call: number, answer: Pick<Answer, 'status'> & Partial<Answer>): void {
     if (this.#isOver || this.#underWay[call] === undefined) return;
     this.#underWay[call] = undefined;
     this.#left -= 1;
     // The end of the event-loop turn, so that all answers of this turn travel together.
-    if (this.#ready.push(create(BundledAnswerSchema, { call, status, headers, body })) === 1) setImmediate(() => this.#flush());
+    if (this.#ready.push(create(BundledAnswerSchema, { call, ...answer })) === 1) setImmediate(() => this.#flush());
   }
 
   #flush(): void {

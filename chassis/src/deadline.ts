@@ -89,7 +89,8 @@ function listen(signal: AbortSignal, listener: () => void): void {
   else signal.addEventListener('abort', listener, { once: true });
 }
 
-function grpcTimeout(text: unknown): number {
+/** Milliseconds: Infinity when nothing is said, NaN when it is none. */
+export function grpcTimeout(text: unknown): number {
   if (typeof text !== 'string') return Infinity;
   const [, digits, unit = ''] = /^(\d{1,8})([HMSmun])$/.exec(text) ?? [];
   return Number(digits) * (GRPC_UNITS[unit] ?? NaN);

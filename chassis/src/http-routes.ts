@@ -80,7 +80,7 @@ async function carryOut({ handle, timeoutMs, log, observe }: Route, url: string,
   let said: number | undefined;
   const say = (status: number, type: string, text: string, more: Record<string, string>) => {
     said ??= status;
-    answer(status, type, Buffer.from(text), Object.entries(more));
+    answer({ status, headers: ['content-type', type, ...Object.entries(more).flat()], body: Buffer.from(text), trailers: [] });
   };
   const fail = (error: ConnectError) => {
     const { status, body: text, headers: more } = errorResponse(error);
@@ -88,7 +88,7 @@ async function carryOut({ handle, timeoutMs, log, observe }: Route, url: string,
   };
   const timer = setTimeout(() => fail(toConnectError(refuse('DEADLINE_EXCEEDED', 'this took too long'))), timeoutMs);
   try {
-    const { status, body: text = '', headers: more = {} } = await handle({ method: 'POST', url, headers: headers(), body: (await body()) ?? new Uint8Array() });
+    const { status, body: text = '', headers: more = {} } = await handle({ method: 'POST', url, headers: headersOf({ headers }), body: (await body()) ?? new Uint8Array() });
     say(status, TEXT, text, { ...NO_SNIFFING, ...more });
   } catch (error) {
     fail(toConnectError(error, log));

@@ -74,7 +74,7 @@ describe.each(TRANSPORTS)('%s', (_name, transport) => {
     expect((await client.listProducts({}, server.authorized())).nextPageToken).toBe('next');
   });
 
-  it('gets long answers packed', async () => {
+  it('gets long answers whole', async () => {
     const { product } = await client.getProduct({ sku: 'LONG' }, server.authorized());
     expect(product?.description).toHaveLength(5_000);
   });

@@ -19,7 +19,7 @@ import { MUX_LIMITS, type MuxLimits, type NodeHandler, type NodeRequest, type No
 import { hasHost, universalRequest } from './node-request.ts';
 import { type Readiness, probes } from './probes.ts';
 import { REFLECTION_SERVICES, reflectionRoutes } from './reflection.ts';
-import { createUnary, isUsualCall } from './unary.ts';
+import { createUnary } from './unary.ts';
 import { validation } from './validation.ts';
 
 export type { HttpHandler, HttpRequest, HttpResponse } from './http-routes.ts';
@@ -82,7 +82,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
   const http = createHttpRoutes({ ...probes(options, registry, stopping.signal), ...options.http }, { timeoutMs: HTTP_ROUTE_MS, log, observe: httpMetrics(registry) });
   // Between our own processes; what takes everything else is the public's door.
-  const channels = options.fallback ? undefined : createChannels((path, asked, headers) => (isUsualCall(headers) ? unary.carryOut(path, asked) : undefined) ?? http.carryOut(path, asked), stopping.signal);
+  const channels = options.fallback ? undefined : createChannels((path, asked) => unary.carryOut(path, asked) ?? http.carryOut(path, asked), stopping.signal);
   const handle: NodeHandler = (request, response) => {
     // Without this connect-es throws outside any interceptor, and the process ends.
     if (!hasHost(request.headers)) return writeText(response, 400, 'the Host header (:authority in HTTP/2) is missing or wrong\n');

@@ -1,17 +1,19 @@
-// Connect's unary calls in binary over HTTP/2: how back ends call, and how our own services call each other. There the protocol is a POST
-// and its answer, and they are served right here; connect-es takes every other shape. Through it an empty call costs twice as much.
+// Unary calls over HTTP/2 in the shape that nearly all have: how back ends call, in Connect or gRPC, and how our own services call each other. A call
+// is a POST there and its answer, and is served right here; connect-es takes every other shape. Through it an empty call costs two to four times as much.
 import type { IncomingHttpHeaders } from 'node:http';
 import { type ServerHttp2Stream, constants } from 'node:http2';
-import { type DescMethodUnary, type Message, create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { type DescMethodUnary, type Message, create } from '@bufbuild/protobuf';
 import { Code, ConnectError, type ConnectRouter, type MethodImpl } from '@connectrpc/connect';
-import { codeToHttpStatus, contentTypeUnaryJson, contentTypeUnaryProto, errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
 import type { Access } from './access.ts';
 import { setCaller } from './auth.ts';
 import { CallContext } from './call-context.ts';
 import { type Calls, ENDED } from './calls.ts';
+import { recordOf } from './channel.ts';
 import { refuse } from './errors.ts';
 import { InFlight } from './in-flight.ts';
-import { hasHost, headersOf, hostOf } from './node-request.ts';
+import { hasHost, hostOf } from './node-request.ts';
+import { respond } from './node-response.ts';
+import { type Answer, type UnaryProtocol, unaryProtocolOf } from './unary-protocols.ts';
 import { validate } from './validation.ts';
 
 export type UnaryOptions = {
@@ -26,16 +28,12 @@ export type UnaryOptions = {
 
 /** A call, however it came. */
 export type Asked = {
-  requestId: string | undefined;
-  authorization: string | undefined;
-  /** Milliseconds that the caller gives it, in digits. */
-  timeout: string | undefined;
   url: string;
-  headers: () => Headers;
+  headers: IncomingHttpHeaders;
   /** Undefined when the caller broke it off. */
   body: () => Promise<Uint8Array | undefined>;
   /** Not called after the caller has gone. */
-  answer: (status: number, contentType: string, body: Uint8Array, more: Iterable<readonly [name: string, value: string]> | undefined) => void;
+  answer: (answer: Answer) => void;
 };
 
 type Unary = { method: DescMethodUnary; implementation: MethodImpl<DescMethodUnary> };
@@ -71,34 +69,33 @@ export function createUnary({ calls, access, maxBytes, limitMs, aborting }: Unar
     /** Serves the call if it has the usual shape; false leaves it to connect-es, which also knows how to refuse a wrong one. */
     serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
       const unary = served.get(headers[':path'] as string);
-      if (unary === undefined || headers[':method'] !== 'POST' || !isUsualCall(headers) || !hasHost(headers)) return false;
-      serveStream(unary, stream, headers);
+      const protocol = unary && headers[':method'] === 'POST' && hasHost(headers) ? unaryProtocolOf(headers) : undefined;
+      if (unary === undefined || protocol === undefined) return false;
+      serveStream(unary, protocol, stream, headers);
       return true;
     },
 
-    /** Carries out a call that came in any other way. Answers how to say that its caller has gone; undefined when there is no such path. */
+    /** Carries out a call that came in any other way. Answers how to say that its caller has gone; undefined when it is not served here. */
     carryOut: (path: string, asked: Asked): (() => void) | undefined => {
       const unary = served.get(path);
-      return unary && carryOut(unary, asked);
+      const protocol = unary && unaryProtocolOf(asked.headers);
+      return unary && protocol && carryOut(unary, protocol, asked);
     },
   };
 
-  function serveStream(unary: Unary, stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
-    const gone = carryOut(unary, {
-      requestId: headers['x-request-id'] as string | undefined,
-      authorization: headers.authorization,
-      timeout: headers['connect-timeout-ms'] as string | undefined,
+  function serveStream(unary: Unary, protocol: UnaryProtocol, stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+    const gone = carryOut(unary, protocol, {
       url: `http://${hostOf(headers)}${headers[':path'] as string}`,
-      headers: () => headersOf({ headers }),
-      body: () => bodyOf(stream, maxBytes),
-      answer: (...what) => answer(stream, ...what),
+      headers,
+      body: () => bodyOf(stream, protocol.wrapping + maxBytes),
+      answer: (said) => answer(stream, said),
     });
     stream.once('close', gone);
   }
 
-  function carryOut({ method, implementation }: Unary, asked: Asked): () => void {
-    const call = calls.begin(method, asked.requestId);
-    const context = new CallContext(method, asked, Math.min(limitMs, asked.timeout === undefined ? Infinity : Number(asked.timeout)));
+  function carryOut({ method, implementation }: Unary, protocol: UnaryProtocol, asked: Asked): () => void {
+    const call = calls.begin(method, asked.headers['x-request-id'] as string | undefined);
+    const context = new CallContext(method, protocol.name, asked, Math.min(limitMs, protocol.timeoutOf(asked.headers)));
     const end = (reason: Error) => {
       clearTimeout(timer);
       land();
@@ -108,23 +105,24 @@ export function createUnary({ calls, access, maxBytes, limitMs, aborting }: Unar
       if (context.isOver) return;
       const error = calls.settle(call, failure ?? new Error('something threw undefined')) ?? new ConnectError('internal error', Code.Internal);
       end(error);
-      asked.answer(codeToHttpStatus(error.code), contentTypeUnaryJson, errorToJsonBytes(error, undefined), context.responseHeaders());
+      asked.answer(protocol.refusal(error, context.metadata()));
     };
     const carry = async (): Promise<void> => {
       // Before a byte of the body is read.
-      const caller = await access(method, asked.authorization ?? null);
+      const caller = await access(method, asked.headers.authorization ?? null);
       if (caller) setCaller(context, caller);
       const body = await asked.body();
       if (body === undefined || context.isOver) return;
       call.entered = true;
-      const message = decoded(method, body);
+      const message = decoded(protocol, method, body);
       validate(method.input, message);
       const output = create(method.output, await implementation(message, context));
+      let answer = protocol.answer(protocol.write(method.output, output), context.metadata());
+      if (protocol.pack) answer = await protocol.pack(answer, asked.headers);
       if (context.isOver) return;
-      const bytes = toBinary(method.output, output);
       calls.settle(call);
       end(ENDED);
-      asked.answer(200, contentTypeUnaryProto, bytes, context.responseHeaders());
+      asked.answer(answer);
     };
     const timer = setTimeout(() => fail(refuse('DEADLINE_EXCEEDED', 'the deadline passed; the outcome is unknown')), context.limitMs);
     const land = flying.add(fail);
@@ -136,13 +134,6 @@ export function createUnary({ calls, access, maxBytes, limitMs, aborting }: Unar
       end(gone);
     };
   }
-}
-
-/** Whether a POST is a unary call of Connect's binary protocol, of the shape that nearly all have: as it is served here, and in bundles. */
-export function isUsualCall(headers: IncomingHttpHeaders): boolean {
-  const timeout = headers['connect-timeout-ms'];
-  return headers['content-type'] === contentTypeUnaryProto && headers['content-encoding'] === undefined && headers.expect === undefined
-    && (headers['connect-protocol-version'] ?? '1') === '1' && (timeout === undefined || (typeof timeout === 'string' && /^[1-9]\d{0,8}$/.test(timeout)));
 }
 
 /** Undefined when the caller broke it off: in HTTP/2 that looks like an end, and half a message may well decode as another one. */
@@ -162,19 +153,17 @@ async function bodyOf(stream: ServerHttp2Stream, maxBytes: number): Promise<Buff
   });
 }
 
-function decoded(method: DescMethodUnary, body: Uint8Array): Message {
+function decoded(protocol: UnaryProtocol, method: DescMethodUnary, body: Uint8Array): Message {
   try {
-    return fromBinary(method.input, body);
+    return protocol.read(method.input, body);
   } catch (cause) {
     throw Object.assign(refuse('MALFORMED_MESSAGE', 'the message could not be decoded'), { cause });
   }
 }
 
-function answer(stream: ServerHttp2Stream, status: number, type: string, body: Uint8Array, more: Iterable<readonly [name: string, value: string]> | undefined): void {
+function answer(stream: ServerHttp2Stream, { status, headers, body, trailers }: Answer): void {
   if (stream.destroyed || stream.headersSent) return;
-  // Not with `response`: it says the end of the answer in a frame of its own, which both sides write and read for themselves.
-  stream.respond({ ...Object.fromEntries(more ?? []), ':status': status, 'content-type': type, 'content-length': body.length });
-  stream.end(body);
+  respond(stream, { ...recordOf(headers), ':status': status }, body, recordOf(trailers));
   if (stream.readableEnded) return;
   // Not at once: a reset that overtakes the answer would be all that the caller sees.
   stream.resume();

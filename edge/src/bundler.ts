@@ -1,7 +1,7 @@
 // Calls of one moment go to a service together, through the channel that the edge keeps to it. Calls of another shape are forwarded byte by byte.
 import { CHANNEL_PATH, CHANNEL_TYPE, MAX_BUNDLED_BYTES } from '@millrace/chassis/channel';
 import { createChannel } from '@millrace/chassis/channel-client';
-import { isUsualCall } from '@millrace/chassis/unary';
+import { unaryProtocolOf } from '@millrace/chassis/unary-protocols';
 import type { BundledAnswer } from '@millrace/gen/millrace/ops/v1/bundle_pb.js';
 import type { Broken } from './forward.ts';
 import type { HeaderBag, Res } from './http.ts';
@@ -48,7 +48,7 @@ export function createBundler(to: Upstream): Bundler {
 
 /** Whether an RPC may travel with others: its headers as they go to the service. */
 export function isBundledCall(method: string, url: string, headers: HeaderBag, body: Buffer): boolean {
-  return method === 'POST' && isUsualCall(headers) && isBundled(url, headers, body);
+  return method === 'POST' && unaryProtocolOf(headers) !== undefined && isBundled(url, headers, body);
 }
 
 /** Whether any POST may. */

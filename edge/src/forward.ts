@@ -64,9 +64,11 @@ export function forward({ req, res, upstream, body, cancel, deadlineMs, stopping
 }
 
 /** The same for an answer that is all here. */
-export function passOn(req: Req, res: Res, { status, headers, body }: BundledAnswer): Ending {
-  send(req, res, status, outwardHeaders({ 'content-length': String(body.length), ...recordOf(headers) }), body);
-  return { kind: 'answered', status, trailers: undefined };
+export function passOn(req: Req, res: Res, answer: BundledAnswer): Ending {
+  const { status, body } = answer;
+  const [headers, trailers] = [recordOf(answer.headers), recordOf(answer.trailers)];
+  send(req, res, status, outwardHeaders(headers), body, outwardHeaders(trailers));
+  return { kind: 'answered', status, trailers };
 }
 
 // Node's own `close` ends the body in good order before it resets the stream: the service would take half a stream for a whole one.

@@ -1,6 +1,7 @@
 // The few things in which HTTP/1.1 and HTTP/2 differ here.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
+import { respond } from '@millrace/chassis/node-response';
 
 export type Req = IncomingMessage | Http2ServerRequest;
 export type Res = ServerResponse | Http2ServerResponse;
@@ -17,19 +18,18 @@ export function isBroken(req: Req): boolean {
   return 'stream' in req ? req.stream.aborted || req.stream.rstCode !== constants.NGHTTP2_NO_ERROR : !req.complete;
 }
 
-/** Headers and body at once; without a body the headers end the stream, as gRPC wants it of an error. */
-export function send(req: Req, res: Res, status: number, headers: HeaderBag, body?: Uint8Array | string): void {
+/** All of an answer at once; without a body it is one block, as gRPC wants it of an error. */
+export function send(req: Req, res: Res, status: number, headers: HeaderBag, body?: Uint8Array | string, trailers: HeaderBag = {}): void {
   if (isGone(req) || res.headersSent) return;
-  if ('stream' in res) {
-    const { stream } = res;
-    const bodiless = body === undefined || req.method === 'HEAD';
-    // Not with `res.end`: it says the end of the answer in a frame of its own, which both sides write and read for themselves.
-    stream.respond({ ...res.getHeaders(), ...headers, ':status': status }, { endStream: bodiless });
-    if (!bodiless) stream.end(body);
+  const bodiless = !body?.length;
+  const head = bodiless ? { ...headers, ...trailers } : headers;
+  if ('stream' in res && (bodiless || Object.keys(trailers).length === 0)) {
+    respond(res.stream, { ...res.getHeaders(), ...head, ':status': status }, req.method === 'HEAD' ? undefined : body);
   } else {
     res.statusCode = status;
-    setHeaders(res, headers);
-    res.end(body);
+    setHeaders(res, head);
+    if (!bodiless) (res as ServerResponse).addTrailers(trailers);
+    (res as ServerResponse).end(body);
   }
   endRequest(req, res);
 }

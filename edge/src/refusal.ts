@@ -3,7 +3,7 @@ import type { ConnectError } from '@connectrpc/connect';
 import { encodeEnvelope } from '@connectrpc/connect/protocol';
 import { codeToHttpStatus, endStreamFlag, endStreamToJson, errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
 import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
-import { trailerFlag, trailerSerialize } from '@connectrpc/connect/protocol-grpc-web';
+import { grpcWebTrailers } from '@millrace/chassis/unary-protocols';
 import { type HeaderBag, type Req, type Res, abort, endRequest, send } from './http.ts';
 import type { Speech } from './protocol.ts';
 
@@ -46,7 +46,7 @@ export function toAnswer({ protocol, contentType }: Speech, error: ConnectError)
 /** What ends a stream of messages with `error`, for protocols that say it in the body. */
 function lastFrame({ protocol, contentType }: Speech, error: ConnectError): Uint8Array {
   if (protocol === 'connect-stream') return encodeEnvelope(endStreamFlag, Buffer.from(JSON.stringify(endStreamToJson(new Headers(), error, undefined))));
-  const frame = encodeEnvelope(trailerFlag, trailerSerialize(setTrailerStatus(new Headers(), error)));
+  const frame = grpcWebTrailers(setTrailerStatus(new Headers(), error));
   return contentType.startsWith('application/grpc-web-text') ? Buffer.from(Buffer.from(frame).toString('base64')) : frame;
 }
 

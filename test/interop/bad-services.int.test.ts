@@ -5,7 +5,7 @@ import { Code, ConnectError, createClient } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { sizeDelimitedEncode } from '@bufbuild/protobuf/wire';
-import { CHANNEL_PATH, Cutter, SAID } from '@millrace/chassis/channel';
+import { CHANNEL_PATH, Cutter, SAID, recordOf } from '@millrace/chassis/channel';
 import { errorInfo } from '@millrace/chassis/errors';
 import { AnswerBundleSchema, CallBundleSchema } from '@millrace/gen/millrace/ops/v1/bundle_pb.js';
 import { GetOrderResponseSchema, OrderService, WatchOrderResponseSchema } from '@millrace/gen/millrace/order/v1/order_pb.js';
@@ -169,6 +169,28 @@ describe('calls that travel together', () => {
     expect(Math.max(...together)).toBeGreaterThan(1);
   });
 
+  test('do so in whatever protocol they come', async () => {
+    const types = new Set<string | undefined>();
+    behaveChannel = (stream) => {
+      stream.respond({ ':status': 200 });
+      const calls = new Cutter(1_000_000, (bytes) => {
+        const asked = fromBinary(CallBundleSchema, bytes).calls;
+        for (const { headers: pairs } of asked) types.add(recordOf(pairs)['content-type']);
+        stream.write(answers(asked.map(({ call }) => call), SAID.UNSEEN));
+      });
+      stream.on('data', (chunk: Buffer) => calls.push(chunk));
+    };
+    behave = answerWell;
+    const baseUrl = own.url;
+    const ways = [
+      createConnectTransport({ baseUrl, httpVersion: '2' }), createConnectTransport({ baseUrl, httpVersion: '1.1', useBinaryFormat: false }),
+      createGrpcTransport({ baseUrl }), createGrpcWebTransport({ baseUrl, httpVersion: '1.1' }),
+    ];
+    const orders = await Promise.all(ways.map(async (transport) => createClient(OrderService, transport).getOrder({ orderId: 'ord_1' }, { headers })));
+    expect(orders.map(({ order: got }) => got?.orderId)).toEqual(ways.map(() => 'ord_1'));
+    expect(types).toEqual(new Set(['application/grpc+proto', 'application/grpc-web+proto', 'application/json', 'application/proto']));
+  });
+
   test.each<[string, OnStream]>([
     ['is stopping', (stream) => stream.close(http2.constants.NGHTTP2_REFUSED_STREAM)],
     ['has not looked at them', (stream) => answering(stream, (numbers) => answers(numbers, SAID.UNSEEN))],
@@ -243,9 +265,9 @@ function answerWell(stream: http2.ServerHttp2Stream, sent: http2.IncomingHttpHea
   if (stream.destroyed) return;
   const bytes = toBinary(GetOrderResponseSchema, create(GetOrderResponseSchema, { order: { orderId: 'ord_1' } }));
   const type = String(sent['content-type']);
-  if (type === 'application/proto') {
+  if (type === 'application/proto' || type === 'application/json') {
     stream.respond({ ':status': 200, 'content-type': type });
-    stream.end(bytes);
+    stream.end(type === 'application/proto' ? bytes : '{"order":{"orderId":"ord_1"}}');
   } else if (type.startsWith('application/grpc-web')) {
     const trailer = framed('grpc-status: 0\r\n');
     trailer[0] = 0x80;

@@ -12,7 +12,8 @@ export declare const file_millrace_ops_v1_bundle: GenFile;
 
 /**
  * Unary calls of one moment that travel together, from one process to another. The body of a long POST is a sequence of these, each after
- * its length. Each call is one of Connect's binary protocol, authenticated, limited and answered by itself; only the stream is shared.
+ * its length. Each call is one of Connect, gRPC or gRPC-Web with a binary message, authenticated, limited and answered by itself; only the
+ * stream is shared.
  *
  * @generated from message millrace.ops.v1.CallBundle
  */
@@ -59,7 +60,7 @@ export declare type BundledCall = Message<"millrace.ops.v1.BundledCall"> & {
   headers: string[];
 
   /**
-   * The message.
+   * As its protocol has it.
    *
    * @generated from field: bytes body = 3;
    */
@@ -134,11 +135,18 @@ export declare type BundledAnswer = Message<"millrace.ops.v1.BundledAnswer"> & {
   headers: string[];
 
   /**
-   * The message, or the error as Connect writes it.
+   * As the call's protocol has it.
    *
    * @generated from field: bytes body = 4;
    */
   body: Uint8Array;
+
+  /**
+   * What follows the body, names and values by turns. Without a body all of it is one block.
+   *
+   * @generated from field: repeated string trailers = 5;
+   */
+  trailers: string[];
 };
 
 /**
