@@ -19,6 +19,16 @@ test('more calls at once than the server allows streams and window are each answ
   caller.close();
 });
 
+test('gRPC and JSON are spoken, too', async () => {
+  await using stub = await startStub({ getProduct: ({ sku }) => { if (sku === 'NONE') throw refuse('NOT_FOUND', 'there is none'); return { product: { sku } }; } });
+  const [grpc, json] = [createCaller(stub.url, stub.token, 'gRPC'), createCaller(stub.url, stub.token, 'JSON')];
+  expect(fromBinary(GetProductResponseSchema, await grpc.call(PATH, request('mug'))).product?.sku).toBe('mug');
+  expect((await json.call(PATH, Buffer.from('{"sku":"mug"}'))).toString()).toBe('{"product":{"sku":"mug"}}');
+  await expect(grpc.call(PATH, request('NONE'))).rejects.toMatchObject({ code: Code.Unknown });
+  await expect(json.call(PATH, Buffer.from('{"sku":"NONE"}'))).rejects.toMatchObject({ code: Code.NotFound });
+  [grpc, json].forEach(({ close }) => close());
+});
+
 test('a large answer arrives whole', async () => {
   const description = 'd'.repeat(300_000);
   await using stub = await startStub({ getProduct: ({ sku }) => ({ product: { sku, description } }) });

@@ -1,9 +1,9 @@
-// The load's own client: unary Connect calls over a few HTTP/2 connections, messages in and out as bytes.
+// The load's own client: unary calls over a few HTTP/2 connections, messages in and out as bytes.
 // An order through connect-node's client cost about as much CPU as the services spent on it, and both share the machine.
 import { connect } from 'node:net';
 import { Code, ConnectError } from '@connectrpc/connect';
-import { errorFromJsonBytes } from '@connectrpc/connect/protocol-connect';
 import { ACK, FRAME, type Frame, PREFACE, SETTING, callFrames, createFrameReader, dataOf, endsStream, frame, headerBlock, readSettings, saysOk, settings } from './frames.ts';
+import { type Protocol, type ProtocolName, protocolOf } from './protocols.ts';
 
 /** As from a few back ends. */
 const CONNECTIONS = 4;
@@ -17,13 +17,13 @@ const OUR_WINDOW = 0x7fff_ffff;
 const REFILL = 0x1000_0000;
 
 export type Caller = {
-  /** Answers the message; throws a ConnectError as the server said it. */
+  /** Answers the message; throws a ConnectError as the server said it. In JSON both messages are texts. */
   call: (path: string, message: Uint8Array) => Promise<Buffer>;
   close: () => void;
 };
 
-export function createCaller(url: string, token: string): Caller {
-  const connections = Array.from({ length: CONNECTIONS }, () => open(new URL(url), token));
+export function createCaller(url: string, token: string, protocol: ProtocolName = 'Connect'): Caller {
+  const connections = Array.from({ length: CONNECTIONS }, () => open(new URL(url), token, protocolOf(protocol, SILENCE_MS)));
   let turn = 0;
   return {
     call: (path, message) => (connections[(turn = (turn + 1) % CONNECTIONS)] as Caller).call(path, message),
@@ -33,7 +33,7 @@ export function createCaller(url: string, token: string): Caller {
 
 type Call = { path: string; message: Uint8Array; ok: boolean; body: Buffer[]; resolve: (answer: Buffer) => void; reject: (error: Error) => void };
 
-function open({ hostname, port, host }: URL, token: string): Caller {
+function open({ hostname, port, host }: URL, token: string, protocol: Protocol): Caller {
   const headers = new Map<string, Buffer>();
   const underway = new Map<number, Call>();
   const waiting: Call[] = [];
@@ -63,7 +63,7 @@ function open({ hostname, port, host }: URL, token: string): Caller {
     for (let call = waiting[0]; call !== undefined && underway.size < maxStreams && call.message.length <= room; call = waiting[0]) {
       waiting.shift();
       let block = headers.get(call.path);
-      if (block === undefined) headers.set(call.path, (block = headersFor(host, call.path, token)));
+      if (block === undefined) headers.set(call.path, (block = headersFor(host, call.path, token, protocol)));
       room -= call.message.length;
       underway.set(stream, call);
       say(callFrames(stream, block, call.message));
@@ -112,7 +112,7 @@ function open({ hostname, port, host }: URL, token: string): Caller {
         received = 0;
       }
     } else if (call) call.ok ||= saysOk(part);
-    if (endsStream(part)) end(part.stream, answer);
+    if (endsStream(part)) end(part.stream, (answered) => answer(answered, protocol));
   }
 
   function end(id: number, how: (call: Call) => void): void {
@@ -126,23 +126,23 @@ function open({ hostname, port, host }: URL, token: string): Caller {
     call: (path, message) =>
       new Promise((resolve, reject) => {
         if (gone) return reject(gone);
-        waiting.push({ path, message, ok: false, body: [], resolve, reject });
+        waiting.push({ path, message: protocol.wrap(message), ok: false, body: [], resolve, reject });
         start();
       }),
     close: () => socket.destroy(),
   };
 }
 
-function answer({ ok, body, resolve, reject }: Call): void {
-  const bytes = body.length === 1 ? (body[0] as Buffer) : Buffer.concat(body);
-  if (ok) resolve(bytes);
-  else reject(errorFromJsonBytes(bytes, undefined, new ConnectError('refused without a word', Code.Unknown)));
+function answer({ ok, body, resolve, reject }: Call, protocol: Protocol): void {
+  try {
+    resolve(protocol.unwrap(ok, body.length === 1 ? (body[0] as Buffer) : Buffer.concat(body)));
+  } catch (error) {
+    reject(error as Error);
+  }
 }
 
-function headersFor(host: string, path: string, token: string): Buffer {
-  return headerBlock(host, path, {
-    'content-type': 'application/proto', 'connect-protocol-version': '1', 'connect-timeout-ms': String(SILENCE_MS), authorization: `Bearer ${token}`, 'user-agent': 'millrace-bench',
-  });
+function headersFor(host: string, path: string, token: string, protocol: Protocol): Buffer {
+  return headerBlock(host, path, { ...protocol.headers, authorization: `Bearer ${token}`, 'user-agent': 'millrace-bench' });
 }
 
 function windowUpdate(bytes: number): Buffer {

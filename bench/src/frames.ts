@@ -1,4 +1,4 @@
-// As much of HTTP/2 (RFC 9113) as a load client needs: the bytes of one unary Connect call, and the frames that come back. Pure.
+// As much of HTTP/2 (RFC 9113) as a load client needs: the bytes of one unary call, and the frames that come back. Pure.
 
 export const FRAME = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goAway: 7, windowUpdate: 8 } as const;
 export const SETTING = { enablePush: 2, maxConcurrentStreams: 3, initialWindowSize: 4 } as const;

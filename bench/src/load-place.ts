@@ -1,10 +1,11 @@
 // Orders as a back end places them.
 import { randomUUIDv7 } from 'node:crypto';
-import { type MessageInitShape, create, toBinary } from '@bufbuild/protobuf';
+import { type MessageInitShape, create, fromBinary, toBinary, toJsonString } from '@bufbuild/protobuf';
 import { PlaceOrderRequestSchema } from '@millrace/gen/millrace/order/v1/order_pb.js';
 import { createCaller } from './caller.ts';
 import { CURRENCY, priceOf } from './load-import.ts';
 import { type Load, closedLoop, openLoop } from './load.ts';
+import type { ProtocolName } from './protocols.ts';
 
 export type Basket = {
   /** Skus are `<prefix>-0` … `<prefix>-<skus - 1>`. */
@@ -25,15 +26,18 @@ export type PlaceTask = Basket & {
   paymentMethod?: string;
   /** Makes it an open loop: orders a second. */
   rate?: number;
+  /** Connect's, in binary, if it isn't said. */
+  protocol?: ProtocolName;
 };
 
 export const PLACE_ORDER = '/millrace.order.v1.OrderService/PlaceOrder';
 
 /** Answers are not taken apart: the audit compares how many were good with what is stored. */
 export async function runPlace(task: PlaceTask): Promise<Load> {
-  const caller = createCaller(task.url, task.token);
+  const caller = createCaller(task.url, task.token, task.protocol);
   const request = createRequests(task, task.run, task.paymentMethod);
-  const place = (n: number) => caller.call(PLACE_ORDER, request(n));
+  const asJson = (bytes: Uint8Array) => Buffer.from(toJsonString(PlaceOrderRequestSchema, fromBinary(PlaceOrderRequestSchema, bytes)));
+  const place = (n: number) => caller.call(PLACE_ORDER, task.protocol === 'JSON' ? asJson(request(n)) : request(n));
   return (task.rate === undefined ? closedLoop(task, place) : openLoop({ rate: task.rate, ms: task.ms }, place)).finally(caller.close);
 }
 

@@ -7,6 +7,7 @@ import { type Flags, SUSTAINED } from './flags.ts';
 import { percentile } from './histogram.ts';
 import type { Journey, JourneyTask } from './load-journey.ts';
 import { READS } from './load-reads.ts';
+import type { ProtocolName } from './protocols.ts';
 import { type Figure, type Sample, type Use, each, figure, measure, startLoader, startUse, weigh } from './measure.ts';
 import { SETTLED_MS, nothingToSend, quiet, settled } from './quiet.ts';
 import { RefusedError } from './refused.ts';
@@ -113,6 +114,7 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
         await take('place, order, 64', () => place({ url: order, ...SPREAD }));
         for (const clients of [1, 16, 256]) await take(`place, edge, ${clients}`, () => place({ url: edge, ...SPREAD, clients }));
         await take('place, order, 1', () => place({ url: order, ...SPREAD, clients: 1 }));
+        for (const protocol of ['gRPC', 'JSON'] as const) await take(`place, edge, 64, ${protocol}`, () => place({ url: edge, ...SPREAD, protocol }));
       }
       if (asks('open')) {
         const most = samples['place, edge, 64']?.at(-1)?.rate ?? (await place({ url: edge, ...SPREAD })).rate;
@@ -144,7 +146,7 @@ export async function runOn(system: System, flags: Flags, say: (line: string) =>
     if (used.pss > peak.pss) peak = used;
   }
 
-  async function place(task: { url: string; prefix: string; skus: number; lines: number; clients?: number; calls?: number; rate?: number; paymentMethod?: string }): Promise<Sample> {
+  async function place(task: { url: string; prefix: string; skus: number; lines: number; clients?: number; calls?: number; rate?: number; paymentMethod?: string; protocol?: ProtocolName }): Promise<Sample> {
     const sample = await measure(system, loader, { kind: 'place', token, run: `bench-${++sequence}`, clients: CLIENTS, ms: task.calls === undefined ? ms : SETTLED_MS, ...task });
     acknowledged.orders += sample.done;
     for (const [code, count] of Object.entries(sample.refused)) if (code !== 'not sent') acknowledged.unknown += count;
