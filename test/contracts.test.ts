@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { getOption, hasOption, type DescFile, type DescService } from '@bufbuild/protobuf';
-import { eventKind } from '@millrace/chassis/events';
+import { eventKind } from '@millrace/chassis/events/contracts';
 import { file_millrace_inventory_v1_events } from '@millrace/gen/millrace/inventory/v1/events_pb.js';
 import { file_millrace_inventory_v1_inventory } from '@millrace/gen/millrace/inventory/v1/inventory_pb.js';
 import { file_millrace_notification_v1_events } from '@millrace/gen/millrace/notification/v1/events_pb.js';

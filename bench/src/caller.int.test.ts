@@ -1,7 +1,7 @@
 // The load's client against a real server: what it counts as answered was answered.
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
-import { refuse } from '@millrace/chassis/errors';
+import { refuse } from '@millrace/chassis/api/errors';
 import { BatchGetProductsRequestSchema, BatchGetProductsResponseSchema, GetProductRequestSchema, GetProductResponseSchema } from '@millrace/gen/millrace/product/v1/product_pb.js';
 import { expect, test } from 'vitest';
 import { startStub } from '../../chassis/test/stub-server.ts';

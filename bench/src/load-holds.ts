@@ -1,8 +1,8 @@
 // Inventory's way of holding stock, without an RPC before it: what its statement makes of many buyers, beside an update for each of them.
 import { randomUUID } from 'node:crypto';
-import { createChanges } from '@millrace/chassis/changes';
-import { type Database, openDatabase, sql } from '@millrace/chassis/db';
-import { createLog } from '@millrace/chassis/log';
+import { type Database, openDatabase, sql } from '@millrace/chassis/database/db';
+import { createChanges } from '@millrace/chassis/flow/changes';
+import { createLog } from '@millrace/chassis/telemetry/log';
 import { createChange } from '../../services/inventory/src/change.ts';
 import { createLevels } from '../../services/inventory/src/levels.ts';
 import { createReserveStock } from '../../services/inventory/src/reserve-stock.ts';

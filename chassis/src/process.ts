@@ -3,8 +3,8 @@ import { performance } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { ConfigError, type Env } from './config.ts';
-import { type Log, createLog } from './log.ts';
-import { countUncaught } from './uncaught.ts';
+import { type Log, createLog } from './telemetry/log.ts';
+import { countUncaught } from './telemetry/uncaught.ts';
 
 type Stoppable = { name: string; stop(): Promise<void> };
 

@@ -1,6 +1,6 @@
 // Practice before the first caller: the first calls of a process cost many times what later ones do.
 
-import type { Database, Tx } from './db.ts';
+import type { Database, Tx } from './database/db.ts';
 
 /** On a quiet machine the rounds take a fraction of this. On a busy one each waits for its turn, and a service that practises serves nobody. */
 const LIMIT_MS = 1_000;

@@ -1,7 +1,7 @@
 // How Postgres would run every statement that some code sends: recorded while the code runs, explained when the tables are large.
 import pg from 'pg';
-import type { Database } from '../src/db.ts';
 import { createCopy } from '../../test/support/copies.ts';
+import type { Database } from '../src/database/db.ts';
 
 export type Recording = { statements: Set<string>; stop: () => void };
 

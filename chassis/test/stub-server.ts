@@ -2,9 +2,9 @@
 import type { ServiceImpl } from '@connectrpc/connect';
 import { ProductService } from '@millrace/gen/millrace/product/v1/product_pb.js';
 import { type TestKeys, testKeys } from '../../test/support/tokens.ts';
-import { createVerifier } from '../src/auth.ts';
-import { createLog } from '../src/log.ts';
-import { type Server, type ServerOptions, startServer } from '../src/server.ts';
+import { createVerifier } from '../src/api/auth.ts';
+import { type Server, type ServerOptions, startServer } from '../src/server/server.ts';
+import { createLog } from '../src/telemetry/log.ts';
 
 export type Stub = Server & AsyncDisposable & { lines: Record<string, unknown>[]; keys: TestKeys; token: string; authorized(more?: Record<string, string>): { headers: Record<string, string> } };
 

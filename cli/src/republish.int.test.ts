@@ -1,10 +1,10 @@
 // A stream that lost events, on a real Postgres, a real NATS and the services' own relay.
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
-import { lossOf } from '@millrace/chassis/broker';
-import { openDatabase, sql, type Database } from '@millrace/chassis/db';
-import { createLog } from '@millrace/chassis/log';
-import { appendEvents, event } from '@millrace/chassis/outbox';
-import { createRelay } from '@millrace/chassis/relay';
+import { openDatabase, sql, type Database } from '@millrace/chassis/database/db';
+import { lossOf } from '@millrace/chassis/events/broker';
+import { appendEvents, event } from '@millrace/chassis/events/outbox';
+import { createRelay } from '@millrace/chassis/events/relay';
+import { createLog } from '@millrace/chassis/telemetry/log';
 import { ProductCreatedSchema } from '@millrace/gen/millrace/product/v1/events_pb.js';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { applyTopology } from '../../local/src/streams.ts';

@@ -1,7 +1,7 @@
 // Whole request bodies: a unary call goes to the service only when all of it is here, so that a slow caller holds
 // a place at the edge and none at the service, and so that it can be sent again when the service never saw it.
-import { DEADLINES } from '@millrace/chassis/deadline';
-import { refuse } from '@millrace/chassis/errors';
+import { DEADLINES } from '@millrace/chassis/api/deadline';
+import { refuse } from '@millrace/chassis/api/errors';
 import { type Req, isBroken } from './http.ts';
 
 /** One message of at most 1 MiB, the services' limit, and its envelope. */

@@ -1,7 +1,7 @@
 // Calls of one moment go to a service together, through the channel that the edge keeps to it. Calls of another shape are forwarded byte by byte.
-import { CHANNEL_PATH, CHANNEL_TYPE, MAX_BUNDLED_BYTES } from '@millrace/chassis/channel';
-import { createChannel } from '@millrace/chassis/channel-client';
-import { unaryProtocolOf } from '@millrace/chassis/unary-protocols';
+import { createChannel } from '@millrace/chassis/clients/channel-client';
+import { CHANNEL_PATH, CHANNEL_TYPE, MAX_BUNDLED_BYTES } from '@millrace/chassis/server/channel';
+import { unaryProtocolOf } from '@millrace/chassis/server/unary-protocols';
 import type { BundledAnswer } from '@millrace/gen/millrace/ops/v1/bundle_pb.js';
 import type { Broken } from './forward.ts';
 import type { HeaderBag, Res } from './http.ts';

@@ -1,11 +1,11 @@
 // An RPC at the edge: who calls, whether there is room, and then the way to the service and back.
 import { type ClientHttp2Stream, constants } from 'node:http2';
 import { Code, ConnectError } from '@connectrpc/connect';
-import type { Verifier } from '@millrace/chassis/auth';
-import { refuse, toConnectError } from '@millrace/chassis/errors';
-import type { Log } from '@millrace/chassis/log';
-import { SERVICE_HEADER, namedService } from '@millrace/chassis/named-service';
-import { scrub } from '@millrace/chassis/scrub';
+import type { Verifier } from '@millrace/chassis/api/auth';
+import { refuse, toConnectError } from '@millrace/chassis/api/errors';
+import { SERVICE_HEADER, namedService } from '@millrace/chassis/api/named-service';
+import type { Log } from '@millrace/chassis/telemetry/log';
+import { scrub } from '@millrace/chassis/telemetry/scrub';
 import type { Bodies } from './body.ts';
 import { isBundledCall } from './bundler.ts';
 import { GRACE_MS, deadlineOf } from './deadline.ts';

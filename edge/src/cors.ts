@@ -1,6 +1,6 @@
 // Which pages of other origins may call: browsers ask, and keep the answer.
 import { cors } from '@connectrpc/connect';
-import { SERVICE_HEADER } from '@millrace/chassis/named-service';
+import { SERVICE_HEADER } from '@millrace/chassis/api/named-service';
 import type { HeaderBag, Req, Res } from './http.ts';
 import { send, setHeaders } from './http.ts';
 

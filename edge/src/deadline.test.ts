@@ -1,4 +1,4 @@
-import { DEADLINES } from '@millrace/chassis/deadline';
+import { DEADLINES } from '@millrace/chassis/api/deadline';
 import { expect, test } from 'vitest';
 import { deadlineOf } from './deadline.ts';
 

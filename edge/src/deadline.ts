@@ -1,7 +1,7 @@
 // How long a call may take: the caller's own deadline, or the services' limits where it has none or a longer one.
 import { parseTimeout as parseConnect } from '@connectrpc/connect/protocol-connect';
 import { parseTimeout as parseGrpc } from '@connectrpc/connect/protocol-grpc';
-import { DEADLINES } from '@millrace/chassis/deadline';
+import { DEADLINES } from '@millrace/chassis/api/deadline';
 import type { HeaderBag } from './http.ts';
 import type { Protocol } from './protocol.ts';
 

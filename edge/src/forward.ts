@@ -1,8 +1,8 @@
 // Carries one call to a service and its answer back, byte by byte, at the pace of whoever is slower.
 import type { ServerResponse } from 'node:http';
 import { constants, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2';
-import { recordOf } from '@millrace/chassis/channel';
-import { letGo } from '@millrace/chassis/let-go';
+import { letGo } from '@millrace/chassis/clients/let-go';
+import { recordOf } from '@millrace/chassis/server/channel';
 import type { BundledAnswer } from '@millrace/gen/millrace/ops/v1/bundle_pb.js';
 import { type Frames, createFrames } from './frames.ts';
 import { outwardHeaders } from './headers.ts';

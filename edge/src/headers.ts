@@ -1,7 +1,7 @@
 // Which headers travel on, in either direction.
 import { randomBytes } from 'node:crypto';
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
-import { SERVICE_HEADER } from '@millrace/chassis/named-service';
+import { SERVICE_HEADER } from '@millrace/chassis/api/named-service';
 import type { HeaderBag } from './http.ts';
 
 // Hop-by-hop (RFC 9110, 7.6.1), and what only an edge may say.

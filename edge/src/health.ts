@@ -1,5 +1,5 @@
 // What grpc.health.v1 says at the edge: each service as its neighbour is, the whole when all are.
-import type { HealthState } from '@millrace/chassis/health';
+import type { HealthState } from '@millrace/chassis/server/health';
 import { HealthCheckResponse_ServingStatus as ServingStatus } from '@millrace/gen/grpc/health/v1/health_pb.js';
 import { type Neighbours, readiness } from './neighbours.ts';
 import { SERVICES, SERVICE_NAMES } from './routes.ts';

@@ -1,7 +1,7 @@
 // The few things in which HTTP/1.1 and HTTP/2 differ here.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
-import { respond } from '@millrace/chassis/node-response';
+import { respond } from '@millrace/chassis/server/node-response';
 
 export type Req = IncomingMessage | Http2ServerRequest;
 export type Res = ServerResponse | Http2ServerResponse;

@@ -1,11 +1,11 @@
 // The edge: the one public port. Verifies who calls, then forwards to the five services; knows nothing of what is said.
-import { createVerifier } from '@millrace/chassis/auth';
+import { createVerifier } from '@millrace/chassis/api/auth';
 import type { Env } from '@millrace/chassis/config';
-import { createLog } from '@millrace/chassis/log';
-import { createRegistry } from '@millrace/chassis/metrics';
 import { STAY_WARM, runProcess } from '@millrace/chassis/process';
-import { startServer } from '@millrace/chassis/server';
+import { startServer } from '@millrace/chassis/server/server';
 import type { Running } from '@millrace/chassis/service';
+import { createLog } from '@millrace/chassis/telemetry/log';
+import { createRegistry } from '@millrace/chassis/telemetry/metrics';
 import { createBodies } from './body.ts';
 import { readEdgeConfig, serviceUrls } from './config.ts';
 import { createGate } from './gate.ts';

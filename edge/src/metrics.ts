@@ -1,5 +1,5 @@
 // What /metrics says about the edge itself; the services count their calls by code.
-import { type Registry, counter, gauge } from '@millrace/chassis/metrics';
+import { type Registry, counter, gauge } from '@millrace/chassis/telemetry/metrics';
 import type { Measure } from './gate.ts';
 import type { Neighbours } from './neighbours.ts';
 import { SERVICE_NAMES } from './routes.ts';

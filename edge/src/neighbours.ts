@@ -1,6 +1,6 @@
 // The five services as the edge sees them: the way there, the places for calls, and whether they may serve.
 import type { ClientHttp2Stream } from 'node:http2';
-import type { Log } from '@millrace/chassis/log';
+import type { Log } from '@millrace/chassis/telemetry/log';
 import { type Bundler, createBundler } from './bundler.ts';
 import { MAX_CALLS, MAX_STREAMS, type Places, createPlaces } from './places.ts';
 import { SERVICE_NAMES, type ServiceName } from './routes.ts';

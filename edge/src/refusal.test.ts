@@ -2,7 +2,7 @@ import { ConnectError } from '@connectrpc/connect';
 import { errorFromJsonBytes, endStreamFromJson } from '@connectrpc/connect/protocol-connect';
 import { findTrailerError } from '@connectrpc/connect/protocol-grpc';
 import { trailerParse } from '@connectrpc/connect/protocol-grpc-web';
-import { errorInfo, refuse, retryAfter, toConnectError } from '@millrace/chassis/errors';
+import { errorInfo, refuse, retryAfter, toConnectError } from '@millrace/chassis/api/errors';
 import { expect, test } from 'vitest';
 import type { Protocol } from './protocol.ts';
 import { toAnswer } from './refusal.ts';

@@ -3,7 +3,7 @@ import type { ConnectError } from '@connectrpc/connect';
 import { encodeEnvelope } from '@connectrpc/connect/protocol';
 import { codeToHttpStatus, endStreamFlag, endStreamToJson, errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
 import { setTrailerStatus } from '@connectrpc/connect/protocol-grpc';
-import { grpcWebTrailers } from '@millrace/chassis/unary-protocols';
+import { grpcWebTrailers } from '@millrace/chassis/server/unary-protocols';
 import { type HeaderBag, type Req, type Res, abort, endRequest, send } from './http.ts';
 import type { Speech } from './protocol.ts';
 

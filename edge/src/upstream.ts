@@ -1,7 +1,7 @@
 // The way to one service: a single HTTP/2 session that all calls share, made again when it ends.
 import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream, type OutgoingHttpHeaders } from 'node:http2';
-import { backoff } from '@millrace/chassis/backoff';
-import type { Log } from '@millrace/chassis/log';
+import { backoff } from '@millrace/chassis/flow/backoff';
+import type { Log } from '@millrace/chassis/telemetry/log';
 
 /** A neighbour that doesn't take a connection, and say so, within this is down. */
 const CONNECT_MS = 3_000;

@@ -1,5 +1,5 @@
 // The providers' webhooks: raw bytes and headers as they came, because the service checks signatures over them.
-import { errorInfo, toConnectError } from '@millrace/chassis/errors';
+import { errorInfo, toConnectError } from '@millrace/chassis/api/errors';
 import { codeToHttpStatus } from '@connectrpc/connect/protocol-connect';
 import type { Bodies } from './body.ts';
 import { isBundled } from './bundler.ts';

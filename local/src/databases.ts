@@ -1,7 +1,7 @@
 // A database for each service, its migrations applied, and two roles: one that has the tables, one that works with them.
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { migrate } from '@millrace/chassis/migrate';
+import { migrate } from '@millrace/chassis/database/migrate';
 import { Client, escapeIdentifier } from 'pg';
 import { ROOT } from './home.ts';
 import { ensureDatabase } from './postgres.ts';

@@ -1,10 +1,10 @@
 // All five services in one process on one port: one Node, one crash domain, for small shops and small machines.
 // Order calls its neighbours directly; all else is as apart, each with its own database, broker user, token and loops.
+import { createDirectCall } from '@millrace/chassis/clients/direct-call';
 import { processConfig, readConfig, type Env } from '@millrace/chassis/config';
-import { createDirectCall } from '@millrace/chassis/direct-call';
-import { createLog } from '@millrace/chassis/log';
 import { STAY_WARM, runProcess } from '@millrace/chassis/process';
 import { runServices, type Running } from '@millrace/chassis/service';
+import { createLog } from '@millrace/chassis/telemetry/log';
 import { InventoryService } from '@millrace/gen/millrace/inventory/v1/inventory_pb.js';
 import { ProductService } from '@millrace/gen/millrace/product/v1/product_pb.js';
 import { defineInventory } from '@millrace/inventory';

@@ -1,6 +1,6 @@
 // Streams, consumers and permissions, all derived from the event options in the protos: one list, no second to drift from it.
 import { type DescFile, getOption, hasOption } from '@bufbuild/protobuf';
-import { durableOf } from '@millrace/chassis/events';
+import { durableOf } from '@millrace/chassis/events/contracts';
 import { event as eventOption } from '@millrace/gen/millrace/type/v1/event_pb.js';
 import { file_millrace_inventory_v1_events as inventory } from '@millrace/gen/millrace/inventory/v1/events_pb.js';
 import { file_millrace_notification_v1_events as notification } from '@millrace/gen/millrace/notification/v1/events_pb.js';

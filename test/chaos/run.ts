@@ -1,6 +1,6 @@
 // One experiment on one seed: calm, fault, healing, quiet, audit.
 import path from 'node:path';
-import { sharedLook } from '@millrace/chassis/shared-look';
+import { sharedLook } from '@millrace/chassis/flow/shared-look';
 import { repeatAnswers, settleTimes, uncaughtErrors } from './afterwards.ts';
 import { auditSystem, type AuditRow } from './audit.ts';
 import { clientsAt } from './clients.ts';

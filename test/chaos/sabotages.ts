@@ -19,9 +19,9 @@ export const SABOTAGES: readonly Sabotage[] = [
     name: 'no-inbox',
     title: 'events are handled as often as they come',
     patches: [
-      { file: 'chassis/src/inbox.ts', from: 'tx.query(sql`INSERT INTO inbox (event_id) SELECT unnest(${idsOf(byId)}::uuid[])`)', to: 'tx.query(sql`SELECT unnest(${idsOf(byId)}::uuid[])`)' },
+      { file: 'chassis/src/events/inbox.ts', from: 'tx.query(sql`INSERT INTO inbox (event_id) SELECT unnest(${idsOf(byId)}::uuid[])`)', to: 'tx.query(sql`SELECT unnest(${idsOf(byId)}::uuid[])`)' },
       {
-        file: 'chassis/src/inbox.ts',
+        file: 'chassis/src/events/inbox.ts',
         from: 'INSERT INTO inbox (event_id) SELECT unnest(${idsOf(byId)}::uuid[]) ON CONFLICT DO NOTHING RETURNING event_id',
         to: 'SELECT unnest(${idsOf(byId)}::uuid[]) AS event_id',
       },
@@ -45,7 +45,7 @@ export const SABOTAGES: readonly Sabotage[] = [
     name: 'early-ack',
     title: 'events are acknowledged before their effect is committed',
     patches: [{
-      file: 'chassis/src/consumer.ts',
+      file: 'chassis/src/events/consumer.ts',
       from: 'const events = readable.map(({ event }) => event);',
       to: 'const events = readable.map(({ event }) => event); readable.forEach(({ message }) => message.ack());',
     }],
@@ -72,13 +72,13 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     name: 'no-role-check',
     title: 'a token of any role may call everything',
-    patches: [{ file: 'chassis/src/access.ts', from: 'if (!roles.includes(caller.role)) throw', to: 'if (roles.length === 0) throw' }],
+    patches: [{ file: 'chassis/src/api/access.ts', from: 'if (!roles.includes(caller.role)) throw', to: 'if (roles.length === 0) throw' }],
     experiments: ['A6'],
   },
   {
     name: 'unsigned-tokens',
     title: 'what a token says is believed, signature or not',
-    patches: [{ file: 'chassis/src/auth.ts', from: 'const { payload } = await jwtVerify(token, keys, ', to: "const { payload } = { payload: JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) }; if (keys === undefined) await jwtVerify(token, keys, " }],
+    patches: [{ file: 'chassis/src/api/auth.ts', from: 'const { payload } = await jwtVerify(token, keys, ', to: "const { payload } = { payload: JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) }; if (keys === undefined) await jwtVerify(token, keys, " }],
     experiments: ['A7'],
   },
   {
@@ -120,7 +120,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   {
     name: 'unshared-probes',
     title: 'everybody who asks whether a process is ready is looked for alone',
-    patches: [{ file: 'chassis/src/probes.ts', from: "const look = sharedLook('/readyz', READY_PACE_MS, ready);", to: 'const look = ready; void READY_PACE_MS;' }],
+    patches: [{ file: 'chassis/src/server/probes.ts', from: "const look = sharedLook('/readyz', READY_PACE_MS, ready);", to: 'const look = ready; void READY_PACE_MS;' }],
     experiments: ['A16'],
   },
   {

@@ -2,7 +2,7 @@
 import { Code, ConnectError, type Transport, createClient } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
 import * as web from '@connectrpc/connect-web';
-import { errorInfo, retryAfter } from '@millrace/chassis/errors';
+import { errorInfo, retryAfter } from '@millrace/chassis/api/errors';
 import { InventoryService } from '@millrace/gen/millrace/inventory/v1/inventory_pb.js';
 import { OrderService } from '@millrace/gen/millrace/order/v1/order_pb.js';
 import { ProductService } from '@millrace/gen/millrace/product/v1/product_pb.js';

@@ -1,7 +1,7 @@
 // What the edge itself decides: who may enter, who answers, and what happens when a service is away.
 import { Code, ConnectError, createClient } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from '@connectrpc/connect-node';
-import { errorInfo, retryAfter } from '@millrace/chassis/errors';
+import { errorInfo, retryAfter } from '@millrace/chassis/api/errors';
 import { Health, HealthCheckResponse_ServingStatus as Status } from '@millrace/gen/grpc/health/v1/health_pb.js';
 import { DeadLetterService } from '@millrace/gen/millrace/ops/v1/dead_letter_pb.js';
 import { OrderService } from '@millrace/gen/millrace/order/v1/order_pb.js';

@@ -4,7 +4,7 @@ import net from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { Code, ConnectError, createClient } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-node';
-import { CHANNEL_PATH, CHANNEL_TYPE } from '@millrace/chassis/channel';
+import { CHANNEL_PATH, CHANNEL_TYPE } from '@millrace/chassis/server/channel';
 import { ProductService } from '@millrace/gen/millrace/product/v1/product_pb.js';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';

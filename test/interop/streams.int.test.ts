@@ -2,10 +2,10 @@
 import http from 'node:http';
 import http2 from 'node:http2';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { createGate } from '../../edge/src/gate.ts';
 import { createBodies } from '../../edge/src/body.ts';
+import { createGate } from '../../edge/src/gate.ts';
 import { closeNeighbours, createNeighbours } from '../../edge/src/neighbours.ts';
-import { createLog } from '@millrace/chassis/log';
+import { createLog } from '@millrace/chassis/telemetry/log';
 import { ServerReflection } from '@millrace/gen/grpc/reflection/v1/reflection_pb.js';
 import { createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';

@@ -1,9 +1,9 @@
 // Real chassis servers with stub handlers behind a real edge: what interoperability is tested against.
 import { type ConnectRouter, type HandlerContext } from '@connectrpc/connect';
-import { createVerifier } from '@millrace/chassis/auth';
-import { refuse } from '@millrace/chassis/errors';
-import { createLog } from '@millrace/chassis/log';
-import { type Server, startServer } from '@millrace/chassis/server';
+import { createVerifier } from '@millrace/chassis/api/auth';
+import { refuse } from '@millrace/chassis/api/errors';
+import { type Server, startServer } from '@millrace/chassis/server/server';
+import { createLog } from '@millrace/chassis/telemetry/log';
 import { InventoryService } from '@millrace/gen/millrace/inventory/v1/inventory_pb.js';
 import { DeadLetterService } from '@millrace/gen/millrace/ops/v1/dead_letter_pb.js';
 import { OrderService } from '@millrace/gen/millrace/order/v1/order_pb.js';

@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
-import { errorInfo } from '@millrace/chassis/errors';
+import { errorInfo } from '@millrace/chassis/api/errors';
 import { InventoryService } from '@millrace/gen/millrace/inventory/v1/inventory_pb.js';
 import { OrderService, PlaceOrderRequestSchema } from '@millrace/gen/millrace/order/v1/order_pb.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { Code, ConnectError, createClient } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-node';
-import { errorInfo } from '@millrace/chassis/errors';
+import { errorInfo } from '@millrace/chassis/api/errors';
 import { Health, HealthCheckResponse_ServingStatus as Status } from '@millrace/gen/grpc/health/v1/health_pb.js';
 import { DeadLetterService } from '@millrace/gen/millrace/ops/v1/dead_letter_pb.js';
 import { OrderState } from '@millrace/gen/millrace/order/v1/order_pb.js';

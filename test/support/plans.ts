@@ -1,5 +1,5 @@
 // What statements read: by their plans as a service has them, made once a connection and kept however the tables grow.
-import type { Database, Queryable, Statement } from '@millrace/chassis/db';
+import type { Database, Queryable, Statement } from '@millrace/chassis/database/db';
 import { type ClientBase, escapeLiteral } from 'pg';
 
 /** A node of a plan that reads a table, itself or through an index: `rows` came out of it or were thrown away by it. */

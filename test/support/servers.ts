@@ -99,7 +99,7 @@ async function templateOf(service: string, adminUrl: string): Promise<string> {
 async function migrateService(service: string, url: string): Promise<void> {
   const migrationsDir = path.join(ROOT, 'services', service, 'prisma', 'migrations');
   if (!existsSync(migrationsDir)) throw new Error(`${service} has no migrations (${migrationsDir})`);
-  const { migrate } = await import('@millrace/chassis/migrate');
+  const { migrate } = await import('@millrace/chassis/database/migrate');
   await migrate({ databaseUrl: url, migrationsDir });
 }
 

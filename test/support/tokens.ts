@@ -1,5 +1,5 @@
 // Tokens for tests: a key pair of the run's own, and whatever is to be signed with it.
-import { ALGORITHM, ISSUER, type Role } from '@millrace/chassis/auth';
+import { ALGORITHM, ISSUER, type Role } from '@millrace/chassis/api/auth';
 import { SignJWT, exportJWK, generateKeyPair } from 'jose';
 
 export type TestKeys = {

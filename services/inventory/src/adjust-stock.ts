@@ -1,4 +1,4 @@
-import type { Tx } from '@millrace/chassis/db';
+import type { Tx } from '@millrace/chassis/database/db';
 import type { Books } from './books.ts';
 import type { Change } from './change.ts';
 import { adjustment, StockNotFoundError, type Cause, type Stock } from './stock.ts';

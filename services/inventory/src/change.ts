@@ -1,8 +1,8 @@
 // Load, decide, save: the one way in which stock changes.
-import type { Changes } from '@millrace/chassis/changes';
 import { crashPoint } from '@millrace/chassis/crash-point';
-import type { Tx } from '@millrace/chassis/db';
-import { appendEvents } from '@millrace/chassis/outbox';
+import type { Tx } from '@millrace/chassis/database/db';
+import { appendEvents } from '@millrace/chassis/events/outbox';
+import type { Changes } from '@millrace/chassis/flow/changes';
 import { Books } from './books.ts';
 import type { Levels } from './levels.ts';
 import { eventsOf } from './notices.ts';

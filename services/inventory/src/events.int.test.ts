@@ -1,5 +1,5 @@
 // Facts of other services on a real Postgres, crossing each other in every order.
-import { sql } from '@millrace/chassis/db';
+import { sql } from '@millrace/chassis/database/db';
 import { OrderCancelledSchema, OrderRefundRequestedSchema } from '@millrace/gen/millrace/order/v1/events_pb.js';
 import { PaymentSucceededSchema } from '@millrace/gen/millrace/payment/v1/events_pb.js';
 import { ProductArchivedSchema, ProductUpdatedSchema } from '@millrace/gen/millrace/product/v1/events_pb.js';

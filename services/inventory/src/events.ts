@@ -1,6 +1,6 @@
 // What inventory hears, and what it does about it: facts of one type, many in one transaction.
-import type { Tx } from '@millrace/chassis/db';
-import { on, type Heard, type Reaction } from '@millrace/chassis/inbox';
+import type { Tx } from '@millrace/chassis/database/db';
+import { on, type Heard, type Reaction } from '@millrace/chassis/events/inbox';
 import { OrderCancelledSchema, OrderRefundRequestedSchema } from '@millrace/gen/millrace/order/v1/events_pb.js';
 import { PaymentSucceededSchema } from '@millrace/gen/millrace/payment/v1/events_pb.js';
 import { ProductArchivedSchema, ProductCreatedSchema, ProductUpdatedSchema } from '@millrace/gen/millrace/product/v1/events_pb.js';

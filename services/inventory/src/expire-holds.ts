@@ -1,9 +1,9 @@
 // Ends holds whose time is over, by the database's clock. Needs no lease: two instances meet at the locks, and the second finds nothing to do.
-import { createBatcher } from '@millrace/chassis/batcher';
 import { crashPoint } from '@millrace/chassis/crash-point';
-import type { Database } from '@millrace/chassis/db';
-import type { Log } from '@millrace/chassis/log';
-import { createLoop, type Loop } from '@millrace/chassis/loop';
+import type { Database } from '@millrace/chassis/database/db';
+import { createBatcher } from '@millrace/chassis/flow/batcher';
+import { createLoop, type Loop } from '@millrace/chassis/flow/loop';
+import type { Log } from '@millrace/chassis/telemetry/log';
 import { scopeOf, type Change } from './change.ts';
 import { expire } from './reservation.ts';
 import { dueHolds } from './store.ts';

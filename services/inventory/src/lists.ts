@@ -1,6 +1,6 @@
 // Ordinary reads: lists with filters and stable pages.
-import { decodePageToken, encodePageToken, pageLimit } from '@millrace/chassis/pages';
-import { refuse } from '@millrace/chassis/errors';
+import { refuse } from '@millrace/chassis/api/errors';
+import { decodePageToken, encodePageToken, pageLimit } from '@millrace/chassis/api/pages';
 import type { PrismaClient, Movement as MovementRow } from '@millrace/gen/prisma/inventory/client.ts';
 import type { Reservation } from './reservation.ts';
 import type { Stock } from './stock.ts';

@@ -1,11 +1,11 @@
 // The composition root of inventory: what is on hand, what is held for orders, and every movement of it.
 import type { ServiceImpl } from '@connectrpc/connect';
-import { createChanges } from '@millrace/chassis/changes';
 import type { Env } from '@millrace/chassis/config';
-import { openDatabase } from '@millrace/chassis/db';
-import { createLog } from '@millrace/chassis/log';
+import { openDatabase } from '@millrace/chassis/database/db';
+import { createChanges } from '@millrace/chassis/flow/changes';
 import { STAY_WARM, runProcess } from '@millrace/chassis/process';
 import { runService, type Running, type ServiceDefinition } from '@millrace/chassis/service';
+import { createLog } from '@millrace/chassis/telemetry/log';
 import { InventoryService } from '@millrace/gen/millrace/inventory/v1/inventory_pb.js';
 import { PrismaClient } from '@millrace/gen/prisma/inventory/client.ts';
 import { createChange } from './change.ts';

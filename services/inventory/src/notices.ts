@@ -1,5 +1,5 @@
 // What inventory says.
-import { event, type OutgoingEvent } from '@millrace/chassis/outbox';
+import { event, type OutgoingEvent } from '@millrace/chassis/events/outbox';
 import { BackInStockSchema, StockChangedSchema, StockCommittedSchema, StockLowSchema, StockReleasedSchema, StockShortfallSchema } from '@millrace/gen/millrace/inventory/v1/events_pb.js';
 import { ReleaseReason } from '@millrace/gen/millrace/inventory/v1/inventory_pb.js';
 import type { Closing } from './books.ts';

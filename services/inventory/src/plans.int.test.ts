@@ -1,5 +1,5 @@
 // No statement of this service may grow dearer with the number of orders: each is explained on tables of tens of thousands of rows.
-import { createServiceClient } from '@millrace/chassis/clients';
+import { createServiceClient } from '@millrace/chassis/clients/service-client';
 import { InventoryService } from '@millrace/gen/millrace/inventory/v1/inventory_pb.js';
 import { OrderCancelledSchema, OrderRefundRequestedSchema } from '@millrace/gen/millrace/order/v1/events_pb.js';
 import { PaymentSucceededSchema } from '@millrace/gen/millrace/payment/v1/events_pb.js';

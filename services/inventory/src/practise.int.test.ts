@@ -1,5 +1,5 @@
 // Practising on a real Postgres: it runs what a hold runs, and leaves nothing.
-import { sql } from '@millrace/chassis/db';
+import { sql } from '@millrace/chassis/database/db';
 import { expect, it } from 'vitest';
 import { openInventory } from '../test/inventory.ts';
 import { practise } from './practise.ts';

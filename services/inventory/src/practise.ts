@@ -1,6 +1,6 @@
 // A made-up article, delivered once and held again and again as every other one is, and all of it undone: so the first real hold finds the way known.
 import { randomUUID } from 'node:crypto';
-import type { Database, Tx } from '@millrace/chassis/db';
+import type { Database, Tx } from '@millrace/chassis/database/db';
 import { undone, warmUp } from '@millrace/chassis/warm-up';
 import { Books } from './books.ts';
 import { productCreated } from './facts.ts';

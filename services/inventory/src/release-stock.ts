@@ -1,4 +1,4 @@
-import type { Tx } from '@millrace/chassis/db';
+import type { Tx } from '@millrace/chassis/database/db';
 import { scopeOf, type Change } from './change.ts';
 import { release, ReservationNotFoundError, type Reservation } from './reservation.ts';
 import type { Cause } from './stock.ts';

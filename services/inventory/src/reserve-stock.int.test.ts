@@ -1,5 +1,5 @@
 // Holding stock on a real Postgres: crowds, repeats, poison, several instances.
-import { sql } from '@millrace/chassis/db';
+import { sql } from '@millrace/chassis/database/db';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { created, levels, openInstance, openInventory, said, mustBalance } from '../test/inventory.ts';
 import type { Line, Reservation } from './reservation.ts';

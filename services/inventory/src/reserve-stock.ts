@@ -1,9 +1,9 @@
 // Holding stock: many reservations in one transaction, each decided by itself, in the order in which they came.
-import { createBatcher } from '@millrace/chassis/batcher';
-import type { Changes } from '@millrace/chassis/changes';
+import { refuse } from '@millrace/chassis/api/errors';
 import { crashPoint } from '@millrace/chassis/crash-point';
-import type { Database } from '@millrace/chassis/db';
-import { refuse } from '@millrace/chassis/errors';
+import type { Database } from '@millrace/chassis/database/db';
+import { createBatcher } from '@millrace/chassis/flow/batcher';
+import type { Changes } from '@millrace/chassis/flow/changes';
 import { Books } from './books.ts';
 import type { Change } from './change.ts';
 import type { Levels } from './levels.ts';

@@ -2,11 +2,11 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampDate, timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
-import { callerOf } from '@millrace/chassis/auth';
-import type { Database } from '@millrace/chassis/db';
-import { errorInfo, refuse } from '@millrace/chassis/errors';
-import type { Log } from '@millrace/chassis/log';
-import { createOnce } from '@millrace/chassis/requests';
+import { callerOf } from '@millrace/chassis/api/auth';
+import { errorInfo, refuse } from '@millrace/chassis/api/errors';
+import type { Database } from '@millrace/chassis/database/db';
+import { createOnce } from '@millrace/chassis/database/requests';
+import type { Log } from '@millrace/chassis/telemetry/log';
 import {
   InventoryService, MovementKind, ReleaseReason, ReservationState,
   type MovementSchema, type ReservationSchema, type ReserveStockRequest, type ReserveStockResultSchema, type StockLevelSchema,

@@ -1,7 +1,7 @@
 // Stock, reservations and ledger in the database. Locks are always taken in the same order: stock rows by sku, then reservations
 // by order id. Whoever writes goes through change.ts, which keeps to it.
-import { isKeyTaken, rowset, sql, type Queryable, type Tx } from '@millrace/chassis/db';
-import { outboxInsert, type OutgoingEvent } from '@millrace/chassis/outbox';
+import { isKeyTaken, rowset, sql, type Queryable, type Tx } from '@millrace/chassis/database/db';
+import { outboxInsert, type OutgoingEvent } from '@millrace/chassis/events/outbox';
 import { LostRaceError, type Closing } from './books.ts';
 import type { Reservation } from './reservation.ts';
 import type { Movement, Stock } from './stock.ts';

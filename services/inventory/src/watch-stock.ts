@@ -1,7 +1,7 @@
 // Follows levels: changes of this process at once, those of other instances at the next look.
-import type { Changes } from '@millrace/chassis/changes';
-import type { Database } from '@millrace/chassis/db';
-import { refuse } from '@millrace/chassis/errors';
+import { refuse } from '@millrace/chassis/api/errors';
+import type { Database } from '@millrace/chassis/database/db';
+import type { Changes } from '@millrace/chassis/flow/changes';
 import type { Stock } from './stock.ts';
 import { readLevels } from './store.ts';
 

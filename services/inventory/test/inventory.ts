@@ -1,10 +1,10 @@
 // An inventory on a database of its own, without a server: for tests of what is stored.
 import { randomUUID } from 'node:crypto';
 import { create, type DescMessage, type MessageInitShape } from '@bufbuild/protobuf';
-import { createChanges } from '@millrace/chassis/changes';
-import { openDatabase, sql, type Database } from '@millrace/chassis/db';
-import { handleOnce, type Heard } from '@millrace/chassis/inbox';
-import { createLog } from '@millrace/chassis/log';
+import { openDatabase, sql, type Database } from '@millrace/chassis/database/db';
+import { handleOnce, type Heard } from '@millrace/chassis/events/inbox';
+import { createChanges } from '@millrace/chassis/flow/changes';
+import { createLog } from '@millrace/chassis/telemetry/log';
 import type { Message } from '@bufbuild/protobuf';
 import { ProductCreatedSchema } from '@millrace/gen/millrace/product/v1/events_pb.js';
 import { createDatabase } from '../../../test/support/servers.ts';

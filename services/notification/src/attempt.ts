@@ -1,6 +1,6 @@
 // What mails and text messages have in common when they are due: may it go, what does it say, what does the outcome mean.
 
-import { backoff } from '@millrace/chassis/backoff';
+import { backoff } from '@millrace/chassis/flow/backoff';
 import { type Fact, LAG_AFTER_ANSWER_MS, LAG_WITHOUT_ANSWER_MS, LOOK_UP_SOON_MS, type Outcome, SEND_WITHIN_MS, verdict, withoutAddresses } from './notification.ts';
 import type { Due } from './store.ts';
 import type { Letter } from './templates/render.ts';

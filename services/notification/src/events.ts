@@ -1,7 +1,7 @@
 // What this service hears, and the news that each event is.
 
 import { type Timestamp, timestampDate } from '@bufbuild/protobuf/wkt';
-import { on, type Reaction } from '@millrace/chassis/consumer';
+import { on, type Reaction } from '@millrace/chassis/events/consumer';
 import { BackInStockSchema, StockLowSchema, StockShortfallSchema } from '@millrace/gen/millrace/inventory/v1/events_pb.js';
 import { type OrderPlaced, OrderCancelledSchema, OrderConfirmedSchema, OrderFulfilledSchema, OrderPlacedSchema } from '@millrace/gen/millrace/order/v1/events_pb.js';
 import { CancelCause, type Customer } from '@millrace/gen/millrace/order/v1/order_pb.js';

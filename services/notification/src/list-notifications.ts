@@ -1,6 +1,6 @@
 // What was said, for people: one message, or pages of them, newest first.
 
-import { decodePageToken, encodePageToken, pageLimit } from '@millrace/chassis/pages';
+import { decodePageToken, encodePageToken, pageLimit } from '@millrace/chassis/api/pages';
 import type { Notification, PrismaClient } from '@millrace/gen/prisma/notification/client.ts';
 import type { State } from './notification.ts';
 

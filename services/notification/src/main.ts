@@ -1,13 +1,13 @@
 // The composition root of notification: who is told what, once.
 
 import { setTimeout as pause } from 'node:timers/promises';
-import { createBatcher } from '@millrace/chassis/batcher';
 import type { Env } from '@millrace/chassis/config';
-import { openDatabase } from '@millrace/chassis/db';
-import { createLog } from '@millrace/chassis/log';
-import type { Loop } from '@millrace/chassis/loop';
+import { openDatabase } from '@millrace/chassis/database/db';
+import { createBatcher } from '@millrace/chassis/flow/batcher';
+import type { Loop } from '@millrace/chassis/flow/loop';
 import { RARER_MAJOR_COLLECTIONS, runProcess } from '@millrace/chassis/process';
 import { type Running, runService, type ServiceDefinition } from '@millrace/chassis/service';
+import { createLog } from '@millrace/chassis/telemetry/log';
 import { NotificationService } from '@millrace/gen/millrace/notification/v1/notification_pb.js';
 import { PrismaClient } from '@millrace/gen/prisma/notification/client.ts';
 import { readNotificationConfig, shopName } from './config.ts';

@@ -1,7 +1,7 @@
 // What a customer wants to be told. Who never said anything wants everything.
 
-import type { Caller } from '@millrace/chassis/auth';
-import { type Queryable, sql, type Tx } from '@millrace/chassis/db';
+import type { Caller } from '@millrace/chassis/api/auth';
+import { type Queryable, sql, type Tx } from '@millrace/chassis/database/db';
 
 export type Preferences = { customerId: string; emailEnabled: boolean; smsEnabled: boolean; locale: string };
 

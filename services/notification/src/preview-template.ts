@@ -1,6 +1,6 @@
 // Shows what a template looks like, with sample data.
 
-import { refuse } from '@millrace/chassis/errors';
+import { refuse } from '@millrace/chassis/api/errors';
 import { type Kind, KINDS } from './notification.ts';
 import type { Mail, Renderer } from './templates/render.ts';
 import { sampleLetter } from './templates/samples.ts';

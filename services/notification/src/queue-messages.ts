@@ -1,7 +1,7 @@
 // Turns news into queued messages, in the transaction that hears them.
 
 import { crashPoint } from '@millrace/chassis/crash-point';
-import type { Tx } from '@millrace/chassis/db';
+import type { Tx } from '@millrace/chassis/database/db';
 import { type Channel, type Message, messagesFor, type News } from './notification.ts';
 import type { Contact, Store } from './store.ts';
 

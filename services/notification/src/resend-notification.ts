@@ -1,8 +1,8 @@
 // Sends a message once more, on purpose: a message of its own, under a key of its own.
 
-import { sql, type Tx } from '@millrace/chassis/db';
-import { type Kind, KINDS, type State } from './notification.ts';
+import { sql, type Tx } from '@millrace/chassis/database/db';
 import { NotificationNotFoundError, type NotificationView } from './list-notifications.ts';
+import { type Kind, KINDS, type State } from './notification.ts';
 import { idOf } from './store.ts';
 
 export class StillToBeSentError extends Error {

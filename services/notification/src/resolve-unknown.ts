@@ -1,8 +1,8 @@
 // A message whose sending had no answer, or whose sender died, is looked up at the provider before anybody sends it again.
 
 import { crashPoint } from '@millrace/chassis/crash-point';
-import type { Log } from '@millrace/chassis/log';
-import { createRunner, type Loop } from '@millrace/chassis/loop';
+import { createRunner, type Loop } from '@millrace/chassis/flow/loop';
+import type { Log } from '@millrace/chassis/telemetry/log';
 import { letterOf, retryPause } from './attempt.ts';
 import { afterFailedLookUp, afterLookUp, type Channel } from './notification.ts';
 import type { Postmark } from './postmark.ts';

@@ -3,9 +3,9 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ConnectRouter } from '@connectrpc/connect';
-import { callerOf } from '@millrace/chassis/auth';
-import type { Database } from '@millrace/chassis/db';
-import { createOnce } from '@millrace/chassis/requests';
+import { callerOf } from '@millrace/chassis/api/auth';
+import type { Database } from '@millrace/chassis/database/db';
+import { createOnce } from '@millrace/chassis/database/requests';
 import { NotificationService, type NotificationSchema } from '@millrace/gen/millrace/notification/v1/notification_pb.js';
 import type { PrismaClient } from '@millrace/gen/prisma/notification/client.ts';
 import { getNotification, listNotifications, type NotificationView } from './list-notifications.ts';

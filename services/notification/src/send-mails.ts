@@ -1,8 +1,8 @@
 // Sends mails that are due, many in a call. The claim has marked them as being sent: if this dies, they are looked up, not sent again.
 
 import { crashPoint } from '@millrace/chassis/crash-point';
-import type { Log } from '@millrace/chassis/log';
-import { createRunner, type Loop } from '@millrace/chassis/loop';
+import { createRunner, type Loop } from '@millrace/chassis/flow/loop';
+import type { Log } from '@millrace/chassis/telemetry/log';
 import { factOf, isLate, letterOf, notSent, unwritable, withheld } from './attempt.ts';
 import { batchesOf, type OutgoingMail, type Postmark } from './postmark.ts';
 import type { Report } from './settle.ts';

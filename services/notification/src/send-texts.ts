@@ -1,8 +1,8 @@
 // Sends text messages that are due, several at a time; as with mails, the claim has marked them as being sent.
 
 import { crashPoint } from '@millrace/chassis/crash-point';
-import type { Log } from '@millrace/chassis/log';
-import { createRunner, type Loop } from '@millrace/chassis/loop';
+import { createRunner, type Loop } from '@millrace/chassis/flow/loop';
+import type { Log } from '@millrace/chassis/telemetry/log';
 import { factOf, isLate, letterOf, notSent, unwritable, withheld } from './attempt.ts';
 import type { Fact } from './notification.ts';
 import type { Report } from './settle.ts';

@@ -3,10 +3,11 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
-import { type Database, openDatabase, sql } from '@millrace/chassis/db';
-import { createLog } from '@millrace/chassis/log';
+import { type Database, openDatabase, sql } from '@millrace/chassis/database/db';
+import { createLog } from '@millrace/chassis/telemetry/log';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createDatabase, type TestDatabase } from '../../../test/support/servers.ts';
+import { KEYS, type Providers, startProviders } from '../test/providers.ts';
 import { messagesFor, type News } from './notification.ts';
 import { createPostmark } from './postmark.ts';
 import { resolveMails, resolveTexts } from './resolve-unknown.ts';
@@ -15,7 +16,6 @@ import { sendTexts } from './send-texts.ts';
 import { createStore, type Store } from './store.ts';
 import { createRenderer } from './templates/render.ts';
 import { createTwilio } from './twilio.ts';
-import { KEYS, type Providers, startProviders } from '../test/providers.ts';
 
 const log = createLog('test', 'silent');
 const renderer = createRenderer('Shop');

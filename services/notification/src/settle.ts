@@ -1,6 +1,6 @@
 // What happened to messages, into rows: decide, save, tell. Senders, look-ups and webhooks all come through here.
-import { type Database, type Queryable, rowset, sql, type Statement, type Tx } from '@millrace/chassis/db';
-import { type OutgoingEvent, outboxInsert } from '@millrace/chassis/outbox';
+import { type Database, type Queryable, rowset, sql, type Statement, type Tx } from '@millrace/chassis/database/db';
+import { type OutgoingEvent, outboxInsert } from '@millrace/chassis/events/outbox';
 import { type Channel, decide, type Fact, type Kind, type Standing, type Step } from './notification.ts';
 import { eventOf } from './wire.ts';
 

@@ -1,7 +1,7 @@
 // The database in the words of this service: queueing, claiming and settling of messages.
 
 import { hash } from 'node:crypto';
-import { type Database, rowset, sql, type Statement, type Tx } from '@millrace/chassis/db';
+import { type Database, rowset, sql, type Statement, type Tx } from '@millrace/chassis/database/db';
 import { type Channel, type Details, type Kind, LAG_AFTER_CLAIM_MS, type Message } from './notification.ts';
 import { type Report, type Seen, settle } from './settle.ts';
 import type { OrderView } from './templates/render.ts';

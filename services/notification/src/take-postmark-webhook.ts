@@ -3,7 +3,7 @@
 
 import { hash, timingSafeEqual } from 'node:crypto';
 import { crashPoint } from '@millrace/chassis/crash-point';
-import type { HttpHandler, HttpResponse } from '@millrace/chassis/server';
+import type { HttpHandler, HttpResponse } from '@millrace/chassis/server/server';
 import { z } from 'zod';
 import type { Fact } from './notification.ts';
 import { cameBack } from './provider-errors.ts';

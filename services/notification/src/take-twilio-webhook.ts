@@ -1,6 +1,6 @@
 // Twilio's status callbacks. Which message it is stands in the query that we gave with it, and the signature covers that.
 
-import type { HttpHandler, HttpResponse } from '@millrace/chassis/server';
+import type { HttpHandler, HttpResponse } from '@millrace/chassis/server/server';
 import type { Fact } from './notification.ts';
 import type { Report } from './settle.ts';
 import { signedByTwilio } from './twilio.ts';

@@ -1,6 +1,6 @@
 // Domain words ↔ the contract's enums, and the events that are said of a message.
 
-import { event, type OutgoingEvent } from '@millrace/chassis/outbox';
+import { event, type OutgoingEvent } from '@millrace/chassis/events/outbox';
 import { NotificationBouncedSchema, NotificationFailedSchema, NotificationSentSchema } from '@millrace/gen/millrace/notification/v1/events_pb.js';
 import { NotificationChannel, NotificationKind, NotificationState } from '@millrace/gen/millrace/notification/v1/notification_pb.js';
 import type { Channel, Kind, Said, State } from './notification.ts';

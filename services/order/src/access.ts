@@ -1,6 +1,6 @@
 // Whose orders a caller may see and change.
-import type { Caller } from '@millrace/chassis/auth';
-import { refuse } from '@millrace/chassis/errors';
+import type { Caller } from '@millrace/chassis/api/auth';
+import { refuse } from '@millrace/chassis/api/errors';
 import type { Order } from './order.ts';
 
 /** The order, if it is there and the caller's; otherwise the same NOT_FOUND. */

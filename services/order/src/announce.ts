@@ -1,7 +1,7 @@
 // What order itself says: for every step of an order its event and its line in the timeline.
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
-import { event, type OutgoingEvent } from '@millrace/chassis/outbox';
-import { hideCards } from '@millrace/chassis/scrub';
+import { event, type OutgoingEvent } from '@millrace/chassis/events/outbox';
+import { hideCards } from '@millrace/chassis/telemetry/scrub';
 import {
   OrderCancelledSchema, OrderConfirmedSchema, OrderFulfilledSchema, OrderPlacedSchema, OrderRefundRequestedSchema,
 } from '@millrace/gen/millrace/order/v1/events_pb.js';

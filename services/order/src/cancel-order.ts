@@ -1,7 +1,7 @@
 // Ends an order that was not shipped; payment and inventory hear of it and undo their parts.
-import type { Caller } from '@millrace/chassis/auth';
+import type { Caller } from '@millrace/chassis/api/auth';
 import { crashPoint } from '@millrace/chassis/crash-point';
-import type { Tx } from '@millrace/chassis/db';
+import type { Tx } from '@millrace/chassis/database/db';
 import { theirs } from './access.ts';
 import { moved } from './announce.ts';
 import { cancel, type CancelCause, type Order } from './order.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { create, toJsonString, type Message, type MessageInitShape } from '@bufbuild/protobuf';
 import type { GenMessage } from '@bufbuild/protobuf/codegenv2';
-import { eventKind } from '@millrace/chassis/events';
+import { eventKind } from '@millrace/chassis/events/contracts';
 import { StockCommittedSchema } from '@millrace/gen/millrace/inventory/v1/events_pb.js';
 import { OrderState } from '@millrace/gen/millrace/order/v1/order_pb.js';
 import { PaymentSucceededSchema } from '@millrace/gen/millrace/payment/v1/events_pb.js';

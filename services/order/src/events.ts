@@ -1,8 +1,8 @@
 // What other services say, and what order makes of it. Facts arrive in any order; order.ts makes them end the same.
 import type { Message } from '@bufbuild/protobuf';
 import type { GenMessage } from '@bufbuild/protobuf/codegenv2';
-import { on, type Heard, type Reaction } from '@millrace/chassis/consumer';
-import { eventKind } from '@millrace/chassis/events';
+import { on, type Heard, type Reaction } from '@millrace/chassis/events/consumer';
+import { eventKind } from '@millrace/chassis/events/contracts';
 import { StockCommittedSchema, StockReleasedSchema, StockShortfallSchema } from '@millrace/gen/millrace/inventory/v1/events_pb.js';
 import { ReleaseReason } from '@millrace/gen/millrace/inventory/v1/inventory_pb.js';
 import { NotificationBouncedSchema, NotificationFailedSchema, NotificationSentSchema } from '@millrace/gen/millrace/notification/v1/events_pb.js';

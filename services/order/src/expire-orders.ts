@@ -1,8 +1,8 @@
 // Cancels orders that were not paid in time, by the database's clock.
 import { crashPoint } from '@millrace/chassis/crash-point';
-import type { Database } from '@millrace/chassis/db';
-import type { Log } from '@millrace/chassis/log';
-import { createLoop, type Loop } from '@millrace/chassis/loop';
+import type { Database } from '@millrace/chassis/database/db';
+import { createLoop, type Loop } from '@millrace/chassis/flow/loop';
+import type { Log } from '@millrace/chassis/telemetry/log';
 import { moved } from './announce.ts';
 import { cancel } from './order.ts';
 import type { Recorder } from './record.ts';

@@ -1,7 +1,7 @@
 // Says that a paid order was shipped.
-import type { Caller } from '@millrace/chassis/auth';
+import type { Caller } from '@millrace/chassis/api/auth';
 import { crashPoint } from '@millrace/chassis/crash-point';
-import type { Tx } from '@millrace/chassis/db';
+import type { Tx } from '@millrace/chassis/database/db';
 import { theirs } from './access.ts';
 import { moved } from './announce.ts';
 import { fulfill, type Order } from './order.ts';

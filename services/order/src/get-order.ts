@@ -1,7 +1,7 @@
 // Reads one order; all reads of the moment travel in one statement.
-import type { Caller } from '@millrace/chassis/auth';
-import { createBatcher } from '@millrace/chassis/batcher';
-import type { Queryable } from '@millrace/chassis/db';
+import type { Caller } from '@millrace/chassis/api/auth';
+import type { Queryable } from '@millrace/chassis/database/db';
+import { createBatcher } from '@millrace/chassis/flow/batcher';
 import { theirs } from './access.ts';
 import type { Order } from './order.ts';
 import { loadOrders } from './store.ts';

@@ -1,6 +1,6 @@
 // Applies what other services said to the orders it is about, many events in one transaction.
 import { crashPoint } from '@millrace/chassis/crash-point';
-import type { Tx } from '@millrace/chassis/db';
+import type { Tx } from '@millrace/chassis/database/db';
 import { moved } from './announce.ts';
 import { type Fact, hear } from './order.ts';
 import type { Recorder } from './record.ts';

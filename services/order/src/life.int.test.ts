@@ -1,5 +1,5 @@
 import { Code } from '@connectrpc/connect';
-import { sql } from '@millrace/chassis/db';
+import { sql } from '@millrace/chassis/database/db';
 import { StockCommittedSchema, StockShortfallSchema } from '@millrace/gen/millrace/inventory/v1/events_pb.js';
 import { CancelCause, OrderState, PaymentState, type Order } from '@millrace/gen/millrace/order/v1/order_pb.js';
 import { PaymentFailedSchema, PaymentRefundedSchema, PaymentSucceededSchema } from '@millrace/gen/millrace/payment/v1/events_pb.js';

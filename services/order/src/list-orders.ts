@@ -1,7 +1,7 @@
 // Lists orders, newest first. The page token names the last order shown, so orders placed meanwhile move nothing.
-import type { Caller } from '@millrace/chassis/auth';
-import { refuse } from '@millrace/chassis/errors';
-import { decodePageToken, encodePageToken, pageLimit } from '@millrace/chassis/pages';
+import type { Caller } from '@millrace/chassis/api/auth';
+import { refuse } from '@millrace/chassis/api/errors';
+import { decodePageToken, encodePageToken, pageLimit } from '@millrace/chassis/api/pages';
 import type { Prisma, PrismaClient } from '@millrace/gen/prisma/order/client.ts';
 import type { Order, OrderState } from './order.ts';
 import { toOrder } from './store.ts';

@@ -1,7 +1,7 @@
 // Lists orders that should have moved by themselves, and didn't.
-import type { Queryable } from '@millrace/chassis/db';
-import { refuse } from '@millrace/chassis/errors';
-import { decodePageToken, encodePageToken, pageLimit } from '@millrace/chassis/pages';
+import { refuse } from '@millrace/chassis/api/errors';
+import { decodePageToken, encodePageToken, pageLimit } from '@millrace/chassis/api/pages';
+import type { Queryable } from '@millrace/chassis/database/db';
 import type { Page, OrderPage } from './list-orders.ts';
 import { listOverdue } from './store.ts';
 

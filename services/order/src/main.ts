@@ -1,12 +1,12 @@
 // The composition root of order: the life of orders, from the price to the shipment.
-import { createChanges } from '@millrace/chassis/changes';
-import { createServiceClient } from '@millrace/chassis/clients';
+import { warmUpValidation } from '@millrace/chassis/api/validation';
+import { createServiceClient } from '@millrace/chassis/clients/service-client';
 import type { Env } from '@millrace/chassis/config';
-import { openDatabase } from '@millrace/chassis/db';
-import { createLog } from '@millrace/chassis/log';
+import { openDatabase } from '@millrace/chassis/database/db';
+import { createChanges } from '@millrace/chassis/flow/changes';
 import { STAY_WARM, runProcess } from '@millrace/chassis/process';
 import { runService, type Running, type ServiceDefinition } from '@millrace/chassis/service';
-import { warmUpValidation } from '@millrace/chassis/validation';
+import { createLog } from '@millrace/chassis/telemetry/log';
 import { InventoryService } from '@millrace/gen/millrace/inventory/v1/inventory_pb.js';
 import { OrderService } from '@millrace/gen/millrace/order/v1/order_pb.js';
 import { ProductArchivedSchema, ProductUpdatedSchema } from '@millrace/gen/millrace/product/v1/events_pb.js';

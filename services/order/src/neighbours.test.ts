@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { errorInfo } from '@millrace/chassis/errors';
-import { createLog } from '@millrace/chassis/log';
+import { errorInfo } from '@millrace/chassis/api/errors';
+import { createLog } from '@millrace/chassis/telemetry/log';
 import { createNeighbours } from './neighbours.ts';
 
 const refused = async (): Promise<never> => {

@@ -2,9 +2,9 @@
 import { setTimeout } from 'node:timers/promises';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { Client } from '@connectrpc/connect';
-import { createBatcher } from '@millrace/chassis/batcher';
-import { errorInfo, refuse, type Reason } from '@millrace/chassis/errors';
-import type { Log } from '@millrace/chassis/log';
+import { errorInfo, refuse, type Reason } from '@millrace/chassis/api/errors';
+import { createBatcher } from '@millrace/chassis/flow/batcher';
+import type { Log } from '@millrace/chassis/telemetry/log';
 import type { InventoryService, ReserveStockResult } from '@millrace/gen/millrace/inventory/v1/inventory_pb.js';
 import { ProductState, type ProductService } from '@millrace/gen/millrace/product/v1/product_pb.js';
 import type { Quantity } from './order.ts';

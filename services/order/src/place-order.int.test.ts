@@ -1,6 +1,6 @@
 import { Code } from '@connectrpc/connect';
 import { timestampDate } from '@bufbuild/protobuf/wkt';
-import { sql } from '@millrace/chassis/db';
+import { sql } from '@millrace/chassis/database/db';
 import { OrderState, PaymentState } from '@millrace/gen/millrace/order/v1/order_pb.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { refusalOf, startWorld, type World } from './test-support.ts';

@@ -1,10 +1,10 @@
 // Takes an order: prices, hold, insert. Each step is shared by all calls of the moment, and a refused order fails alone.
-import { fingerprint } from '@millrace/chassis/requests';
-import type { Caller } from '@millrace/chassis/auth';
-import { createBatcher } from '@millrace/chassis/batcher';
+import type { Caller } from '@millrace/chassis/api/auth';
+import { refuse } from '@millrace/chassis/api/errors';
 import { crashPoint } from '@millrace/chassis/crash-point';
-import type { Database } from '@millrace/chassis/db';
-import { refuse } from '@millrace/chassis/errors';
+import type { Database } from '@millrace/chassis/database/db';
+import { fingerprint } from '@millrace/chassis/database/requests';
+import { createBatcher } from '@millrace/chassis/flow/batcher';
 import { PlaceOrderRequestSchema, type PlaceOrderRequest } from '@millrace/gen/millrace/order/v1/order_pb.js';
 import { customerIdFor } from './access.ts';
 import { placed } from './announce.ts';

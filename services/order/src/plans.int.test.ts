@@ -1,12 +1,12 @@
 // No statement of this service may grow dearer with the number of orders: each is explained on tables of tens of thousands of rows.
-import { openDatabase } from '@millrace/chassis/db';
+import { openDatabase } from '@millrace/chassis/database/db';
 import { StockCommittedSchema } from '@millrace/gen/millrace/inventory/v1/events_pb.js';
 import { NotificationSentSchema } from '@millrace/gen/millrace/notification/v1/events_pb.js';
 import { OrderState } from '@millrace/gen/millrace/order/v1/order_pb.js';
 import { PaymentSucceededSchema } from '@millrace/gen/millrace/payment/v1/events_pb.js';
 import { PaymentState } from '@millrace/gen/millrace/payment/v1/payment_pb.js';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
-import { createLog } from '@millrace/chassis/log';
+import { createLog } from '@millrace/chassis/telemetry/log';
 import { expect, test } from 'vitest';
 import { enlarge, recordStatements, scansOf } from '../../../chassis/test/plans.ts';
 import { createDatabase } from '../../../test/support/servers.ts';

@@ -1,6 +1,6 @@
 // Practising on a real Postgres: it runs what an order runs, and leaves nothing.
-import { openDatabase, sql } from '@millrace/chassis/db';
-import { createLog } from '@millrace/chassis/log';
+import { openDatabase, sql } from '@millrace/chassis/database/db';
+import { createLog } from '@millrace/chassis/telemetry/log';
 import { expect, it } from 'vitest';
 import { createDatabase } from '../../../test/support/servers.ts';
 import { practise } from './practise.ts';

@@ -1,10 +1,10 @@
 // A made-up order, again and again on the way of every order, from its price to its rows, and all of it undone: so the first real one finds the way known.
 import { randomUUID } from 'node:crypto';
-import type { Database, Tx } from '@millrace/chassis/db';
+import type { Database, Tx } from '@millrace/chassis/database/db';
 import { undone, warmUp } from '@millrace/chassis/warm-up';
 import { placed } from './announce.ts';
-import { newOrder } from './order.ts';
 import { orderIdOf } from './order-id.ts';
+import { newOrder } from './order.ts';
 import { priceLines } from './pricing.ts';
 import { insertOrders } from './store.ts';
 

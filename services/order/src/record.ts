@@ -1,7 +1,7 @@
 // The one way a change of orders is written: rows, events and timeline in the transaction that locked the rows, watchers told after it.
-import type { Changes } from '@millrace/chassis/changes';
-import type { Tx } from '@millrace/chassis/db';
-import { appendEvents } from '@millrace/chassis/outbox';
+import type { Tx } from '@millrace/chassis/database/db';
+import { appendEvents } from '@millrace/chassis/events/outbox';
+import type { Changes } from '@millrace/chassis/flow/changes';
 import type { Order } from './order.ts';
 import { addToTimeline, saveOrders, type Announcement, type TimelineEntry } from './store.ts';
 

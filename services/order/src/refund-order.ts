@@ -1,8 +1,8 @@
 // Asks payment to give money of a paid order back, and inventory to take stock back.
-import type { Caller } from '@millrace/chassis/auth';
+import type { Caller } from '@millrace/chassis/api/auth';
+import { refuse } from '@millrace/chassis/api/errors';
 import { crashPoint } from '@millrace/chassis/crash-point';
-import type { Tx } from '@millrace/chassis/db';
-import { refuse } from '@millrace/chassis/errors';
+import type { Tx } from '@millrace/chassis/database/db';
 import { theirs } from './access.ts';
 import { refundRequested } from './announce.ts';
 import { refundIdOf } from './order-id.ts';

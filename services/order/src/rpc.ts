@@ -1,9 +1,9 @@
 // OrderService on the wire: translates, and leaves the rest to the verbs.
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ConnectRouter } from '@connectrpc/connect';
-import { callerOf } from '@millrace/chassis/auth';
-import type { Database } from '@millrace/chassis/db';
-import { createOnce } from '@millrace/chassis/requests';
+import { callerOf } from '@millrace/chassis/api/auth';
+import type { Database } from '@millrace/chassis/database/db';
+import { createOnce } from '@millrace/chassis/database/requests';
 import { OrderService, OrderState } from '@millrace/gen/millrace/order/v1/order_pb.js';
 import type { PrismaClient } from '@millrace/gen/prisma/order/client.ts';
 import { cancelOrder } from './cancel-order.ts';

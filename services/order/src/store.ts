@@ -1,6 +1,6 @@
 // Orders and their timeline in the database.
-import { isKeyTaken, rowset, sql, type Database, type Queryable, type Statement, type Tx } from '@millrace/chassis/db';
-import { outboxInsert, type OutgoingEvent } from '@millrace/chassis/outbox';
+import { isKeyTaken, rowset, sql, type Database, type Queryable, type Statement, type Tx } from '@millrace/chassis/database/db';
+import { outboxInsert, type OutgoingEvent } from '@millrace/chassis/events/outbox';
 import type { OrderModel } from '@millrace/gen/prisma/order/models/Order.ts';
 import type { Address, CancelCause, Order, OrderLine, OrderState, Payment, PaymentState, Refund } from './order.ts';
 

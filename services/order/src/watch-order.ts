@@ -1,7 +1,7 @@
 // Follows an order: says it whenever its version has grown, shows now and then that the stream lives, and ends when the order is over.
-import type { Caller } from '@millrace/chassis/auth';
-import type { Changes } from '@millrace/chassis/changes';
-import { refuse } from '@millrace/chassis/errors';
+import type { Caller } from '@millrace/chassis/api/auth';
+import { refuse } from '@millrace/chassis/api/errors';
+import type { Changes } from '@millrace/chassis/flow/changes';
 import type { GetOrder } from './get-order.ts';
 import { type Order, waitOf } from './order.ts';
 

@@ -1,7 +1,7 @@
 // Orders as the contract writes them.
 import { timestampDate, timestampFromDate, type Timestamp } from '@bufbuild/protobuf/wkt';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { refuse } from '@millrace/chassis/errors';
+import { refuse } from '@millrace/chassis/api/errors';
 import {
   CancelCause, OrderState, PaymentState, type CustomerSchema, type OrderLineSchema, type OrderSchema, type Address as ProtoAddress,
 } from '@millrace/gen/millrace/order/v1/order_pb.js';

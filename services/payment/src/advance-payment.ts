@@ -1,7 +1,7 @@
 // Moves one payment on: takes its next step at the provider and settles what comes of it, until there is nothing to do at once.
-import { backoff } from '@millrace/chassis/backoff';
 import { crashPoint } from '@millrace/chassis/crash-point';
-import type { Log } from '@millrace/chassis/log';
+import { backoff } from '@millrace/chassis/flow/backoff';
+import type { Log } from '@millrace/chassis/telemetry/log';
 import type { Fact } from './facts.ts';
 import { type Account, idempotencyKey, nextStep } from './payment.ts';
 import type { Item, Settled } from './settle.ts';

@@ -1,5 +1,5 @@
 // Keeps a slow provider in its own corner: so many calls at once, so many waiting, and no more.
-import { refuse } from '@millrace/chassis/errors';
+import { refuse } from '@millrace/chassis/api/errors';
 
 /** Calls to the provider in flight: at 200 ms each that is 320 a second; Stripe allows 100 a second in live mode unless asked for more. */
 export const MAX_IN_FLIGHT = 64;

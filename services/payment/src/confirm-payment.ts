@@ -1,9 +1,9 @@
 // Pays, or tries again after a decline. The try is recorded before the provider is asked, so that a crash is made good by the runner.
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Caller } from '@millrace/chassis/auth';
-import { backoff } from '@millrace/chassis/backoff';
-import type { Database, Tx } from '@millrace/chassis/db';
-import type { Log } from '@millrace/chassis/log';
+import type { Caller } from '@millrace/chassis/api/auth';
+import type { Database, Tx } from '@millrace/chassis/database/db';
+import { backoff } from '@millrace/chassis/flow/backoff';
+import type { Log } from '@millrace/chassis/telemetry/log';
 import type { Advance } from './advance-payment.ts';
 import { type Payment, isFinal } from './payment.ts';
 import { isTheirs } from './read-payments.ts';

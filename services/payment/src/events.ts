@@ -1,6 +1,6 @@
 // What payment hears, and what it does about it.
 import { timestampDate } from '@bufbuild/protobuf/wkt';
-import { type Heard, type Reaction, on } from '@millrace/chassis/inbox';
+import { type Heard, type Reaction, on } from '@millrace/chassis/events/inbox';
 import { type OrderCancelled, OrderCancelledSchema, type OrderPlaced, OrderPlacedSchema, OrderRefundRequestedSchema } from '@millrace/gen/millrace/order/v1/events_pb.js';
 import { closePayments, openPayments } from './open-payment.ts';
 import type { Opening } from './payment.ts';

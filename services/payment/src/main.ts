@@ -1,11 +1,11 @@
 // The composition root of payment: the money of orders, at most one capture each, and every refund.
-import { createBatcher } from '@millrace/chassis/batcher';
 import type { Env } from '@millrace/chassis/config';
-import { openDatabase } from '@millrace/chassis/db';
-import { createLog } from '@millrace/chassis/log';
-import { createRunner } from '@millrace/chassis/loop';
+import { openDatabase } from '@millrace/chassis/database/db';
+import { createBatcher } from '@millrace/chassis/flow/batcher';
+import { createRunner } from '@millrace/chassis/flow/loop';
 import { runProcess } from '@millrace/chassis/process';
 import { runService, type Running, type ServiceDefinition } from '@millrace/chassis/service';
+import { createLog } from '@millrace/chassis/telemetry/log';
 import { PaymentService } from '@millrace/gen/millrace/payment/v1/payment_pb.js';
 import { PrismaClient } from '@millrace/gen/prisma/payment/client.ts';
 import { createAdvance } from './advance-payment.ts';

@@ -1,12 +1,12 @@
 // Opens the payments of placed orders, and closes those of cancelled ones; whichever of the two is heard first.
 import { crashPoint } from '@millrace/chassis/crash-point';
-import type { Tx } from '@millrace/chassis/db';
-import { appendEvents } from '@millrace/chassis/outbox';
+import type { Tx } from '@millrace/chassis/database/db';
+import { appendEvents } from '@millrace/chassis/events/outbox';
 import { type Applied, apply, open } from './apply.ts';
 import type { Fact } from './facts.ts';
 import { type Opening, dueIn } from './payment.ts';
-import { settle } from './settle.ts';
 import { insertAccounts } from './save.ts';
+import { settle } from './settle.ts';
 import { outgoing } from './tell.ts';
 
 export async function openPayments(tx: Tx, orders: Opening[], wake: () => void): Promise<void> {

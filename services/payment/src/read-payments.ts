@@ -1,7 +1,7 @@
 // Ordinary reads: one payment, lists with filters and stable pages.
-import type { Caller } from '@millrace/chassis/auth';
-import { refuse } from '@millrace/chassis/errors';
-import { decodePageToken, encodePageToken, pageLimit } from '@millrace/chassis/pages';
+import type { Caller } from '@millrace/chassis/api/auth';
+import { refuse } from '@millrace/chassis/api/errors';
+import { decodePageToken, encodePageToken, pageLimit } from '@millrace/chassis/api/pages';
 import type { Payment as PaymentRow, PrismaClient, Refund as RefundRow } from '@millrace/gen/prisma/payment/client.ts';
 import type { PaymentState } from './payment.ts';
 

@@ -1,7 +1,7 @@
 // Compares the provider's records with ours. What differs goes through the same facts as its webhooks; what doesn't fit is for a person.
-import type { Database } from '@millrace/chassis/db';
-import { createLoop, type Loop } from '@millrace/chassis/loop';
-import type { Log } from '@millrace/chassis/log';
+import type { Database } from '@millrace/chassis/database/db';
+import { createLoop, type Loop } from '@millrace/chassis/flow/loop';
+import type { Log } from '@millrace/chassis/telemetry/log';
 import { apply } from './apply.ts';
 import type { IntentFact, Mismatch } from './facts.ts';
 import { type Account, isFinal } from './payment.ts';

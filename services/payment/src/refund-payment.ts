@@ -1,8 +1,8 @@
 // Gives money back: asked for by order's event or by an operator's call. The runner then asks the provider.
 import { hash } from 'node:crypto';
+import { refuse } from '@millrace/chassis/api/errors';
 import { crashPoint } from '@millrace/chassis/crash-point';
-import type { Tx } from '@millrace/chassis/db';
-import { refuse } from '@millrace/chassis/errors';
+import type { Tx } from '@millrace/chassis/database/db';
 import { IllegalTransitionError } from './payment.ts';
 import { settle } from './settle.ts';
 import { lockAccounts } from './store.ts';

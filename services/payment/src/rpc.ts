@@ -2,11 +2,11 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampDate, timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ConnectRouter } from '@connectrpc/connect';
-import { callerOf } from '@millrace/chassis/auth';
-import type { Database } from '@millrace/chassis/db';
-import { refuse } from '@millrace/chassis/errors';
-import type { Log } from '@millrace/chassis/log';
-import { createOnce } from '@millrace/chassis/requests';
+import { callerOf } from '@millrace/chassis/api/auth';
+import { refuse } from '@millrace/chassis/api/errors';
+import type { Database } from '@millrace/chassis/database/db';
+import { createOnce } from '@millrace/chassis/database/requests';
+import type { Log } from '@millrace/chassis/telemetry/log';
 import { PaymentService, PaymentState, RefundState, type PaymentSchema, type RefundSchema } from '@millrace/gen/millrace/payment/v1/payment_pb.js';
 import type { Payment as PaymentRow, PrismaClient, Refund as RefundRow } from '@millrace/gen/prisma/payment/client.ts';
 import type { Advance } from './advance-payment.ts';

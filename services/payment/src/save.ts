@@ -1,6 +1,6 @@
 // What is written of payments: new ones, and what facts have made of known ones.
-import { type Queryable, rowset, sql } from '@millrace/chassis/db';
-import { outboxInsert } from '@millrace/chassis/outbox';
+import { type Queryable, rowset, sql } from '@millrace/chassis/database/db';
+import { outboxInsert } from '@millrace/chassis/events/outbox';
 import type { Told } from './apply.ts';
 import type { Account, Payment, Refund } from './payment.ts';
 import { LEASE } from './store.ts';

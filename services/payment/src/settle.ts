@@ -1,5 +1,5 @@
 // Facts into rows: apply, save, tell, many payments together. Workers, webhooks, look-ups, events and reconciliation all come through here.
-import type { Database, Queryable, Tx } from '@millrace/chassis/db';
+import type { Database, Queryable, Tx } from '@millrace/chassis/database/db';
 import { type Told, apply } from './apply.ts';
 import type { Fact, Mismatch } from './facts.ts';
 import { type Account, type Refund, dueIn, idempotencyKey, isFinal, nextStep } from './payment.ts';

@@ -1,5 +1,5 @@
 // Payments in Postgres. Every time is the database's clock. Rows are locked in the order of order_id, by whoever locks several.
-import { type Queryable, rowset, sql } from '@millrace/chassis/db';
+import { type Queryable, rowset, sql } from '@millrace/chassis/database/db';
 import { type Account, type Payment, type Refund, isFinal } from './payment.ts';
 
 /** How long a payment is one worker's, anew at each step: a step of two calls that time out. So long a dead worker's payments wait. */

@@ -1,5 +1,5 @@
 // Stripe's objects and errors, read into facts. Sources: docs.stripe.com/payments/paymentintents/lifecycle, /api/errors, /api/idempotent_requests.
-import { errorInfo } from '@millrace/chassis/errors';
+import { errorInfo } from '@millrace/chassis/api/errors';
 import { Stripe } from 'stripe';
 import type { DisputeFact, Fact, IntentFact, RefundFact } from './facts.ts';
 import type { Account, Step } from './payment.ts';

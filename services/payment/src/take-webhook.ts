@@ -1,9 +1,9 @@
 // A webhook's effect, together with its id, in one transaction; those that come together are taken together.
 import { setTimeout as pause } from 'node:timers/promises';
-import { createBatcher } from '@millrace/chassis/batcher';
 import { crashPoint } from '@millrace/chassis/crash-point';
-import type { Database, Tx } from '@millrace/chassis/db';
-import type { Log } from '@millrace/chassis/log';
+import type { Database, Tx } from '@millrace/chassis/database/db';
+import { createBatcher } from '@millrace/chassis/flow/batcher';
+import type { Log } from '@millrace/chassis/telemetry/log';
 import type { Stripe } from 'stripe';
 import type { Fact } from './facts.ts';
 import { isNews, settle } from './settle.ts';

@@ -1,5 +1,5 @@
 // What payment tells the other services: a told fact becomes the contract's event, with the payment as it stood at that version.
-import { event, type OutgoingEvent } from '@millrace/chassis/outbox';
+import { event, type OutgoingEvent } from '@millrace/chassis/events/outbox';
 import {
   PaymentActionRequiredSchema, PaymentCancelledSchema, PaymentDisputedSchema, PaymentFailedSchema, PaymentRefundedSchema, PaymentSucceededSchema,
 } from '@millrace/gen/millrace/payment/v1/events_pb.js';

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
-import type { HttpRequest, HttpResponse } from '@millrace/chassis/server';
-import { createLog } from '@millrace/chassis/log';
+import type { HttpRequest, HttpResponse } from '@millrace/chassis/server/server';
+import { createLog } from '@millrace/chassis/telemetry/log';
 import { afterAll, expect, test } from 'vitest';
 import { createStripe } from './stripe.ts';
 import type { News } from './take-webhook.ts';

@@ -1,6 +1,6 @@
 // POST /webhooks/stripe: nothing is believed before its signature is checked, and 200 is said after the commit, not before.
-import type { HttpHandler } from '@millrace/chassis/server';
-import type { Log } from '@millrace/chassis/log';
+import type { HttpHandler } from '@millrace/chassis/server/server';
+import type { Log } from '@millrace/chassis/telemetry/log';
 import type { Stripe } from 'stripe';
 import type { Provider } from './stripe.ts';
 import { type News, newsOf } from './take-webhook.ts';

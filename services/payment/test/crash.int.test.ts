@@ -1,8 +1,8 @@
 // A crash at every point between what the provider does and what we write down: afterwards one capture, one refund, never two.
 import { setTimeout as pause } from 'node:timers/promises';
 import { spawn } from 'node:child_process';
-import { createLog } from '@millrace/chassis/log';
-import { type Database, sql } from '@millrace/chassis/db';
+import { type Database, sql } from '@millrace/chassis/database/db';
+import { createLog } from '@millrace/chassis/telemetry/log';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { trackProcess } from '../../../test/support/servers.ts';
 import { createAdvance } from '../src/advance-payment.ts';

@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Statement, sql } from '@millrace/chassis/db';
+import { type Statement, sql } from '@millrace/chassis/database/db';
 import { PaymentState } from '@millrace/gen/millrace/payment/v1/payment_pb.js';
 import { cancelled, eur, openWorld, placed, settled, until, type PaymentClient, type World } from './world.ts';
 

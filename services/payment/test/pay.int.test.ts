@@ -1,8 +1,8 @@
 // The journey of a payment, through the real service.
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { sql } from '@millrace/chassis/db';
-import { errorInfo } from '@millrace/chassis/errors';
+import { errorInfo } from '@millrace/chassis/api/errors';
+import { sql } from '@millrace/chassis/database/db';
 import { PaymentState, RefundState } from '@millrace/gen/millrace/payment/v1/payment_pb.js';
 import { cancelled, eur, openWorld, placed, refundRequested, settled, until, type PaymentClient, type World } from './world.ts';
 

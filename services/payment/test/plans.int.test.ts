@@ -1,6 +1,6 @@
 // However many payments there are, every statement on the way of an order reads only those that it is about.
-import { type Database, type Queryable, openDatabase, sql } from '@millrace/chassis/db';
-import { createLog } from '@millrace/chassis/log';
+import { type Database, type Queryable, openDatabase, sql } from '@millrace/chassis/database/db';
+import { createLog } from '@millrace/chassis/telemetry/log';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readingsOf, statementsOf } from '../../../test/support/plans.ts';
 import { createDatabase, type TestDatabase } from '../../../test/support/servers.ts';

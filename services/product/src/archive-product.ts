@@ -1,5 +1,5 @@
-import type { Tx } from '@millrace/chassis/db';
-import { appendEvents } from '@millrace/chassis/outbox';
+import type { Tx } from '@millrace/chassis/database/db';
+import { appendEvents } from '@millrace/chassis/events/outbox';
 import { archived } from './events.ts';
 import { archiveProduct as archive, ProductNotFoundError, type Product } from './product.ts';
 import * as store from './store.ts';

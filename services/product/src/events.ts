@@ -1,5 +1,5 @@
 // What product says. It hears nothing.
-import { event, type OutgoingEvent } from '@millrace/chassis/outbox';
+import { event, type OutgoingEvent } from '@millrace/chassis/events/outbox';
 import { ProductArchivedSchema, ProductCreatedSchema, ProductUpdatedSchema } from '@millrace/gen/millrace/product/v1/events_pb.js';
 import type { Change, Product } from './product.ts';
 

@@ -1,7 +1,7 @@
 // Many products from one stream: gathered in batches, each decided and stored in one transaction. Repeating an import is harmless.
-import type { Database, Tx } from '@millrace/chassis/db';
-import { refuse } from '@millrace/chassis/errors';
-import { appendEvents, type OutgoingEvent } from '@millrace/chassis/outbox';
+import { refuse } from '@millrace/chassis/api/errors';
+import type { Database, Tx } from '@millrace/chassis/database/db';
+import { appendEvents, type OutgoingEvent } from '@millrace/chassis/events/outbox';
 import { created, updated, type Opening } from './events.ts';
 import { changeProduct, completeDetails, newProduct, type Details, type Product } from './product.ts';
 import * as store from './store.ts';

@@ -1,5 +1,5 @@
-import { refuse } from '@millrace/chassis/errors';
-import { decodePageToken, encodePageToken, pageLimit } from '@millrace/chassis/pages';
+import { refuse } from '@millrace/chassis/api/errors';
+import { decodePageToken, encodePageToken, pageLimit } from '@millrace/chassis/api/pages';
 import type { PrismaClient } from '@millrace/gen/prisma/product/client.ts';
 import type { Product } from './product.ts';
 import { toProduct } from './store.ts';

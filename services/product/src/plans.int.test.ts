@@ -1,7 +1,7 @@
 // No statement of this service may grow dearer with the size of the catalogue: each is explained on tables of tens of thousands of rows.
-import { createServiceClient } from '@millrace/chassis/clients';
-import { openDatabase } from '@millrace/chassis/db';
-import { createLog } from '@millrace/chassis/log';
+import { createServiceClient } from '@millrace/chassis/clients/service-client';
+import { openDatabase } from '@millrace/chassis/database/db';
+import { createLog } from '@millrace/chassis/telemetry/log';
 import { ProductService } from '@millrace/gen/millrace/product/v1/product_pb.js';
 import { expect, test } from 'vitest';
 import { enlarge, recordStatements, scansOf } from '../../../chassis/test/plans.ts';

@@ -1,11 +1,11 @@
 // The whole service on a real Postgres, called over the wire.
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
-import { createServiceClient } from '@millrace/chassis/clients';
-import { openDatabase, sql, type Database } from '@millrace/chassis/db';
-import { errorInfo } from '@millrace/chassis/errors';
-import { createLog } from '@millrace/chassis/log';
+import { errorInfo } from '@millrace/chassis/api/errors';
+import { createServiceClient } from '@millrace/chassis/clients/service-client';
+import { openDatabase, sql, type Database } from '@millrace/chassis/database/db';
 import type { Running } from '@millrace/chassis/service';
+import { createLog } from '@millrace/chassis/telemetry/log';
 import { ProductService, ProductState, type ImportProductsRequestSchema } from '@millrace/gen/millrace/product/v1/product_pb.js';
 import { jetstream } from '@nats-io/jetstream';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';

@@ -2,10 +2,10 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
-import type { Database } from '@millrace/chassis/db';
-import { errorInfo } from '@millrace/chassis/errors';
-import { createOnce } from '@millrace/chassis/requests';
-import { validate } from '@millrace/chassis/validation';
+import { errorInfo } from '@millrace/chassis/api/errors';
+import { validate } from '@millrace/chassis/api/validation';
+import type { Database } from '@millrace/chassis/database/db';
+import { createOnce } from '@millrace/chassis/database/requests';
 import type { PrismaClient } from '@millrace/gen/prisma/product/client.ts';
 import { ImportProductsRequestSchema, ProductState, ProductService, type ImportProductsRequest, type Product as ProductMessage, type ProductSchema } from '@millrace/gen/millrace/product/v1/product_pb.js';
 import { archiveProduct } from './archive-product.ts';

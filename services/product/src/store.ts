@@ -1,5 +1,5 @@
 // The catalogue in the database. Rows of several products are always locked and inserted in sku order, so that two writers can't deadlock.
-import { rowset, sql, type Queryable, type Tx } from '@millrace/chassis/db';
+import { rowset, sql, type Queryable, type Tx } from '@millrace/chassis/database/db';
 import type { Product, ProductState } from './product.ts';
 
 /** A row as both pg and Prisma give it. */

@@ -1,7 +1,7 @@
 // Who may call what, and on whose things: every RPC of the contracts by every caller, at the edge and at the services' own ports.
 import { type DescMethod, type Message, create, getOption, toJsonString } from '@bufbuild/protobuf';
 import { MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt';
-import { SERVICE_HEADER } from '@millrace/chassis/named-service';
+import { SERVICE_HEADER } from '@millrace/chassis/api/named-service';
 import { Role, access } from '@millrace/gen/millrace/type/v1/access_pb.js';
 import { SERVICES as CONTRACTS, rpcTable } from '../../../edge/src/routes.ts';
 import { SERVICES } from '../../../local/src/nats-permissions.ts';
