@@ -53,7 +53,7 @@ const QUICK_BACKLOG = 1_000;
 
 export async function runOn(system: System, flags: Flags, say: (line: string) => void): Promise<Results> {
   const { runtime, adminUrl, setupUrl, together } = system;
-  const ms = flags.quick ? 1_200 : 3_000;
+  const ms = flags.quick ? 600 : 3_000;
   const [edge, order] = [runtime.edge, runtime.services.order];
   const token = runtime.tokens.service;
   const doors = [edge, order].map((url) => (calls: number) => place({ url, ...SPREAD, calls }));
