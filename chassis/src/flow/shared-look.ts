@@ -11,3 +11,23 @@ export function sharedLook<T>(name: string, paceMs: number, look: () => Promise<
   });
   return async () => ask(undefined);
 }
+
+/** The same for looks at different things: who asks for what somebody else asks for shares his look, unless it has begun. */
+export function sharedLooks<A, T>(keyOf: (asked: A) => string, look: (asked: A) => Promise<T>): (asked: A) => Promise<T> {
+  const [waiting, underWay] = [new Map<string, Promise<T>>(), new Map<string, Promise<void>>()];
+
+  const begin = (key: string, asked: A): Promise<T> => {
+    waiting.delete(key);
+    const looking = look(asked);
+    const over = () => void underWay.delete(key);
+    underWay.set(key, looking.then(over, over));
+    return looking;
+  };
+
+  return (asked) => {
+    const key = keyOf(asked);
+    const shared = waiting.get(key) ?? (underWay.get(key) ?? Promise.resolve()).then(() => begin(key, asked));
+    waiting.set(key, shared);
+    return shared;
+  };
+}

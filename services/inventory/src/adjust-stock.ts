@@ -2,7 +2,7 @@ import type { Tx } from '@millrace/chassis/database/db';
 import type { Books } from './books.ts';
 import type { Change } from './change.ts';
 import { adjustment, StockNotFoundError, type Cause, type Stock } from './stock.ts';
-import { readLevels } from './store.ts';
+import { loadLevels } from './store.ts';
 
 export async function adjustStock(tx: Tx, change: Change, sku: string, delta: number, cause: Cause): Promise<Stock> {
   return changeLevel(tx, change, sku, (books, stock) => books.book(adjustment(stock, delta, cause)));
@@ -19,7 +19,7 @@ async function changeLevel(tx: Tx, change: Change, sku: string, apply: (books: B
     if (stock === undefined || !stock.opened) throw new StockNotFoundError(sku);
     apply(books, stock);
   });
-  const [stored] = await readLevels(tx, [sku]);
+  const stored = (await loadLevels(tx, [sku])).get(sku);
   if (stored === undefined) throw new Error(`the level of ${sku} vanished while it was locked`);
   return stored;
 }

@@ -3,6 +3,7 @@ import type { ServiceImpl } from '@connectrpc/connect';
 import type { Env } from '@millrace/chassis/config';
 import { openDatabase } from '@millrace/chassis/database/db';
 import { createChanges } from '@millrace/chassis/flow/changes';
+import { createReader } from '@millrace/chassis/flow/reader';
 import { STAY_WARM, runProcess } from '@millrace/chassis/process';
 import { runService, type Running, type ServiceDefinition } from '@millrace/chassis/service';
 import { createLog } from '@millrace/chassis/telemetry/log';
@@ -16,6 +17,7 @@ import { createLevels } from './levels.ts';
 import { practise } from './practise.ts';
 import { createReserveStock } from './reserve-stock.ts';
 import { inventoryCalls } from './rpc.ts';
+import { loadLevels } from './store.ts';
 import { createWatchStock } from './watch-stock.ts';
 
 export async function startInventory(env: Env, signal: AbortSignal): Promise<Running> {
@@ -31,8 +33,9 @@ export function defineInventory(env: Env): ServiceDefinition & { calls: ServiceI
   const levels = createLevels();
   const change = createChange(changes, levels);
   const reserveStock = createReserveStock({ db, change, levels, changes });
-  const watchStock = createWatchStock(db, changes);
-  const calls = inventoryCalls({ db, log, prisma, change, reserveStock, watchStock });
+  const readLevel = createReader('get stock', (skus) => loadLevels(db, skus));
+  const watchStock = createWatchStock(readLevel, changes);
+  const calls = inventoryCalls({ db, log, prisma, change, readLevel, reserveStock, watchStock });
   return {
     name: 'inventory', config, log, db,
     services: [InventoryService],

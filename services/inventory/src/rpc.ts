@@ -6,6 +6,7 @@ import { callerOf } from '@millrace/chassis/api/auth';
 import { errorInfo, refuse } from '@millrace/chassis/api/errors';
 import type { Database } from '@millrace/chassis/database/db';
 import { createOnce } from '@millrace/chassis/database/requests';
+import { type Reader, readAll } from '@millrace/chassis/flow/reader';
 import type { Log } from '@millrace/chassis/telemetry/log';
 import {
   InventoryService, MovementKind, ReleaseReason, ReservationState,
@@ -19,25 +20,24 @@ import { releaseStock } from './release-stock.ts';
 import { ReservationNotFoundError, type Reservation, type Wish } from './reservation.ts';
 import type { ReserveStock } from './reserve-stock.ts';
 import { available, StockNotFoundError, type MovementKind as Kind, type Stock } from './stock.ts';
-import { readLevels } from './store.ts';
 import type { WatchStock } from './watch-stock.ts';
 
 const END_OF_TIME = Date.UTC(9999, 11, 31);
 
-export type Inventory = { db: Database; log: Log; prisma: PrismaClient; change: Change; reserveStock: ReserveStock; watchStock: WatchStock };
+export type Inventory = { db: Database; log: Log; prisma: PrismaClient; change: Change; readLevel: Reader<Stock>; reserveStock: ReserveStock; watchStock: WatchStock };
 
-export function inventoryCalls({ db, log, prisma, change, reserveStock, watchStock }: Inventory): ServiceImpl<typeof InventoryService> {
+export function inventoryCalls({ db, log, prisma, change, readLevel, reserveStock, watchStock }: Inventory): ServiceImpl<typeof InventoryService> {
   const { method } = InventoryService;
   const once = createOnce(db);
 
   return {
     async getStock({ sku }) {
-      const [stock] = await readLevels(db, [sku]);
+      const stock = await readLevel(sku);
       if (stock === undefined) throw new StockNotFoundError(sku);
       return { stockLevel: levelMessage(stock) };
     },
     async batchGetStock({ skus }) {
-      return { stockLevels: (await readLevels(db, skus)).map(levelMessage) };
+      return { stockLevels: (await readAll(readLevel, skus)).map(levelMessage) };
     },
     async listStock(request) {
       const { stocks, nextPageToken } = await listStock(prisma, request);

@@ -161,10 +161,11 @@ export async function dueHolds(db: Queryable, limit: number): Promise<string[]> 
 }
 
 // Primary key, one probe for each sku.
-export async function readLevels(db: Queryable, skus: string[]): Promise<Stock[]> {
-  return db.query<Stock>(sql`
+export async function loadLevels(db: Queryable, skus: string[]): Promise<Map<string, Stock>> {
+  const rows = await db.query<Stock>(sql`
     SELECT sku, name, on_hand AS "onHand", reserved, threshold, low, discontinued, opened, product_version AS "productVersion", version, update_time AS "updateTime"
     FROM stock WHERE sku = ANY(${skus}) AND opened`);
+  return new Map(rows.map((row) => [row.sku, row]));
 }
 
 export function toReservation(row: ReservationRow): Reservation {

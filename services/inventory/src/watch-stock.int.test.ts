@@ -1,5 +1,7 @@
+import { createChanges } from '@millrace/chassis/flow/changes';
 import { expect, it } from 'vitest';
 import { created, openInventory } from '../test/inventory.ts';
+import type { Stock } from './stock.ts';
 import { createWatchStock } from './watch-stock.ts';
 
 const HEARTBEAT_MS = 20;
@@ -8,7 +10,7 @@ it('a stream on which nothing changes shows that it lives, and ends with its sig
   await using inventory = await openInventory();
   await inventory.hear(created('a', 5));
   const end = new AbortController();
-  const stream = createWatchStock(inventory.db, inventory.changes, HEARTBEAT_MS)(['a'], end.signal);
+  const stream = createWatchStock(inventory.readLevel, inventory.changes, { heartbeatMs: HEARTBEAT_MS })(['a'], end.signal);
   expect((await stream.next()).value).toMatchObject({ sku: 'a', onHand: 5 });
   expect(await stream.next()).toEqual({ done: false, value: undefined });
   expect(await stream.next()).toEqual({ done: false, value: undefined });
@@ -22,7 +24,31 @@ it('a stream on which nothing changes shows that it lives, and ends with its sig
 
 it('who watches what has no level yet is told at once that he watches', async () => {
   await using inventory = await openInventory();
-  const stream = createWatchStock(inventory.db, inventory.changes)(['nothing'], new AbortController().signal);
+  const stream = createWatchStock(inventory.readLevel, inventory.changes)(['nothing'], new AbortController().signal);
   expect(await stream.next()).toEqual({ done: false, value: undefined });
   await stream.return(undefined);
+});
+
+it('what changes all the time is told at a pace that all watchers share, and told is the latest', async () => {
+  const changes = createChanges();
+  const level: Stock = { sku: 'a', name: '', onHand: 5, reserved: 0, threshold: 0, low: false, discontinued: false, opened: true, productVersion: 1, version: 1, updateTime: new Date() };
+  let version = 1;
+  const selling = setInterval(() => {
+    version += 1;
+    changes.notify('a');
+  }, 1);
+  const watch = createWatchStock(async () => ({ ...level, version }), changes, { toldPerSecond: 10 });
+  const end = new AbortController();
+  const streams = [watch(['a'], end.signal), watch(['a'], end.signal)];
+  const begun = performance.now();
+  for (let told = 0; told < 3; told += 1) {
+    const before = version;
+    const heard = await Promise.all(streams.map((stream) => stream.next()));
+    for (const { value } of heard) expect((value as Stock).version).toBeGreaterThanOrEqual(before);
+  }
+  // Two watchers, ten levels a second: a fifth of a second each.
+  expect(performance.now() - begun).toBeGreaterThan(350);
+  clearInterval(selling);
+  end.abort();
+  expect(await Promise.all(streams.map((stream) => stream.next()))).toEqual(streams.map(() => ({ done: true, value: undefined })));
 });

@@ -4,6 +4,7 @@ import { create, type DescMessage, type MessageInitShape } from '@bufbuild/proto
 import { openDatabase, sql, type Database } from '@millrace/chassis/database/db';
 import { handleOnce, type Heard } from '@millrace/chassis/events/inbox';
 import { createChanges } from '@millrace/chassis/flow/changes';
+import { createReader } from '@millrace/chassis/flow/reader';
 import { createLog } from '@millrace/chassis/telemetry/log';
 import type { Message } from '@bufbuild/protobuf';
 import { ProductCreatedSchema } from '@millrace/gen/millrace/product/v1/events_pb.js';
@@ -13,7 +14,7 @@ import { inventoryReactions } from '../src/events.ts';
 import { expireHolds } from '../src/expire-holds.ts';
 import { createLevels } from '../src/levels.ts';
 import { createReserveStock } from '../src/reserve-stock.ts';
-import { readLevels } from '../src/store.ts';
+import { loadLevels } from '../src/store.ts';
 
 export const log = createLog('test', 'silent');
 
@@ -26,6 +27,7 @@ export function openInstance(url: string) {
   const reactions = new Map(inventoryReactions(change).map((reaction) => [reaction.schema.typeName, reaction]));
   return {
     db, change, changes,
+    readLevel: createReader('test', (skus) => loadLevels(db, skus)),
     reserveStock: createReserveStock({ db, change, levels, changes }),
     expiry: expireHolds(db, log, change),
     /** Hears events as the consumer does: in one transaction. */
@@ -54,7 +56,7 @@ export function created(sku: string, initialStock: number, lowStockThreshold = 0
 }
 
 export async function levels(db: Database, ...skus: string[]): Promise<Record<string, [onHand: number, reserved: number]>> {
-  return Object.fromEntries((await readLevels(db, skus)).map(({ sku, onHand, reserved }) => [sku, [onHand, reserved]]));
+  return Object.fromEntries([...(await loadLevels(db, skus)).values()].map(({ sku, onHand, reserved }) => [sku, [onHand, reserved]]));
 }
 
 /** Subjects of the events said so far, in order, without those in `but`. */

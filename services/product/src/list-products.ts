@@ -1,5 +1,6 @@
 import { refuse } from '@millrace/chassis/api/errors';
 import { decodePageToken, encodePageToken, pageLimit } from '@millrace/chassis/api/pages';
+import { sharedLooks } from '@millrace/chassis/flow/shared-look';
 import type { PrismaClient } from '@millrace/gen/prisma/product/client.ts';
 import type { Product } from './product.ts';
 import { toProduct } from './store.ts';
@@ -10,8 +11,14 @@ const MAX_WORDS = 10;
 export type ProductFilter = { query: string; includeArchived: boolean; pageSize: number; pageToken: string };
 export type ProductPage = { products: Product[]; nextPageToken: string };
 
+/** Everybody looks at the same first pages: who asks for the same at the same time shares an answer. */
+export function createListProducts(prisma: PrismaClient): (filter: ProductFilter) => Promise<ProductPage> {
+  const keyOf = ({ query, includeArchived, pageSize, pageToken }: ProductFilter) => JSON.stringify([query, includeArchived, pageSize, pageToken]);
+  return sharedLooks(keyOf, (filter) => listProducts(prisma, filter));
+}
+
 /** Sorted by sku; pages stay stable while products come and go. Index: product_pkey, or product_search when there are words. */
-export async function listProducts(prisma: PrismaClient, filter: ProductFilter): Promise<ProductPage> {
+async function listProducts(prisma: PrismaClient, filter: ProductFilter): Promise<ProductPage> {
   const limit = pageLimit(filter.pageSize);
   const scope = JSON.stringify(['ListProducts', filter.query, filter.includeArchived]);
   const after = decodePageToken<unknown>(scope, filter.pageToken);

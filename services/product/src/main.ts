@@ -1,7 +1,4 @@
 // The composition root of product: the catalogue, what is sold and for how much.
-import { readProductConfig } from './config.ts';
-import { productCalls } from './rpc.ts';
-import { batchGet } from './store.ts';
 import type { ServiceImpl } from '@connectrpc/connect';
 import type { Env } from '@millrace/chassis/config';
 import { openDatabase } from '@millrace/chassis/database/db';
@@ -11,6 +8,9 @@ import { createLog } from '@millrace/chassis/telemetry/log';
 import { warmUp } from '@millrace/chassis/warm-up';
 import { ProductService } from '@millrace/gen/millrace/product/v1/product_pb.js';
 import { PrismaClient } from '@millrace/gen/prisma/product/client.ts';
+import { readProductConfig } from './config.ts';
+import { productCalls } from './rpc.ts';
+import { loadProducts } from './store.ts';
 
 /** Look-ups before the service says that it is ready: the first ones cost many times what the later ones do. */
 const WARM_UP_ROUNDS = 200;
@@ -31,7 +31,7 @@ export function defineProduct(env: Env): ServiceDefinition & { calls: ServiceImp
     routes: (router) => router.service(ProductService, calls),
     calls,
     reactions: [],
-    warmUp: async () => warmUp(WARM_UP_ROUNDS, async () => batchGet(db, [''])),
+    warmUp: async () => warmUp(WARM_UP_ROUNDS, async () => loadProducts(db, [''])),
     close: () => prisma.$disconnect(),
   };
 }

@@ -6,19 +6,22 @@ import { errorInfo } from '@millrace/chassis/api/errors';
 import { validate } from '@millrace/chassis/api/validation';
 import type { Database } from '@millrace/chassis/database/db';
 import { createOnce } from '@millrace/chassis/database/requests';
+import { createReader, readAll } from '@millrace/chassis/flow/reader';
 import type { PrismaClient } from '@millrace/gen/prisma/product/client.ts';
 import { ImportProductsRequestSchema, ProductState, ProductService, type ImportProductsRequest, type Product as ProductMessage, type ProductSchema } from '@millrace/gen/millrace/product/v1/product_pb.js';
 import { archiveProduct } from './archive-product.ts';
 import { createProduct } from './create-product.ts';
 import { importProducts, type ImportRow } from './import-products.ts';
-import { listProducts } from './list-products.ts';
+import { createListProducts } from './list-products.ts';
 import { completeDetails, maskedChanges, ProductNotFoundError, type Details, type Product } from './product.ts';
-import { batchGet } from './store.ts';
+import { loadProducts } from './store.ts';
 import { updateProduct } from './update-product.ts';
 
 export function productCalls(db: Database, prisma: PrismaClient): ServiceImpl<typeof ProductService> {
   const { method } = ProductService;
   const once = createOnce(db);
+  const read = createReader('get products', (skus) => loadProducts(db, skus));
+  const list = createListProducts(prisma);
 
   return {
     createProduct: (request, context) =>
@@ -35,15 +38,15 @@ export function productCalls(db: Database, prisma: PrismaClient): ServiceImpl<ty
     deleteProduct: (request, context) =>
       once(method.deleteProduct, request, context, async (tx) => ({ product: productMessage(await archiveProduct(tx, request.sku)) })),
     async getProduct({ sku }) {
-      const [product] = await batchGet(db, [sku]);
+      const product = await read(sku);
       if (product === undefined) throw new ProductNotFoundError(sku);
       return { product: productMessage(product) };
     },
     async batchGetProducts({ skus }) {
-      return { products: (await batchGet(db, skus)).map(productMessage) };
+      return { products: (await readAll(read, skus)).map(productMessage) };
     },
     async listProducts(request) {
-      const page = await listProducts(prisma, request);
+      const page = await list(request);
       return { products: page.products.map(productMessage), nextPageToken: page.nextPageToken };
     },
     importProducts: (requests) => importProducts(db, readRows(requests)),

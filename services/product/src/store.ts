@@ -6,12 +6,12 @@ import type { Product, ProductState } from './product.ts';
 export type ProductRow = Omit<Product, 'price' | 'state' | 'attributes'> & { currencyCode: string; minorUnits: bigint; attributes: unknown; state: string };
 
 // Primary key, one probe for each sku. On the path of every order: no Prisma here.
-export async function batchGet(db: Queryable, skus: string[]): Promise<Product[]> {
+export async function loadProducts(db: Queryable, skus: string[]): Promise<Map<string, Product>> {
   const rows = await db.query<ProductRow>(sql`
     SELECT sku, name, description, currency_code AS "currencyCode", minor_units AS "minorUnits", attributes, image_url AS "imageUrl",
       state, revision, create_time AS "createTime", update_time AS "updateTime"
     FROM product WHERE sku = ANY(${skus})`);
-  return rows.map(toProduct);
+  return new Map(rows.map((row) => [row.sku, toProduct(row)]));
 }
 
 // Primary key; locks in sku order, as every writer here does.
