@@ -7,7 +7,7 @@ import { refuse } from '../api/errors.ts';
 import { backoff } from '../flow/backoff.ts';
 import type { Log } from '../telemetry/log.ts';
 import { Pool } from './pool.ts';
-import { Statement, rowset, sql } from './sql.ts';
+import { Statement, rowset, sql, statementNames } from './sql.ts';
 
 export { databaseAway } from '../api/database-away.ts';
 export { rowset, sql, Statement };
@@ -47,6 +47,8 @@ const LOCK_TIMEOUT_MS = 5_000;
 const IDLE_IN_TRANSACTION_MS = 20_000;
 /** A server that has stopped answering (SIGSTOP, blackhole) holds a query no longer than this. */
 const QUERY_TIMEOUT_MS = 20_000;
+/** Lists' statements, one for each combination of filters, that are planned once a connection instead of each time; a plan keeps some 50 kB of it. */
+const MAX_PREPARED_READS = 64;
 const DEADLOCK_TRIES = 4;
 const RETRY_AFTER_MS = 1_000;
 
@@ -75,6 +77,7 @@ export function openDatabase(url: string, log: Log, options: { max?: number } = 
   // An idle connection that the server closed; the pool opens another one when it is needed.
   pool.on('error', (error) => log.warn({ err: error }, 'a database connection was lost'));
   const eventHints = new Set<() => void>();
+  const readName = statementNames(MAX_PREPARED_READS);
 
   const database: Database = {
     pool,
@@ -83,7 +86,7 @@ export function openDatabase(url: string, log: Log, options: { max?: number } = 
     onEvents: (hint) => void eventHints.add(hint),
     wroteEvents: () => eventHints.forEach((hint) => hint()),
     clock: createClock(),
-    prismaAdapter: () => new PrismaPg(pool, { disposeExternalPool: false }),
+    prismaAdapter: () => new PrismaPg(pool, { disposeExternalPool: false, statementNameGenerator: ({ sql: text }) => readName(text) ?? '' }),
     close: () => pool.end(),
   };
   return database;

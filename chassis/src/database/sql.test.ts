@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { rowset, sql } from './sql.ts';
+import { rowset, sql, statementNames } from './sql.ts';
 
 test('every value is a parameter', () => {
   const { text, values } = sql`SELECT * FROM t WHERE a = ${"x'; DROP TABLE t"} AND b = ANY(${[1, 2]})`;
@@ -30,4 +30,11 @@ test('a rowset is a parameter for each column, in the order of its items', () =>
   const { text, values } = sql`SELECT ${'x'} FROM ${items([{ id: 'a,"b"', amount: 2n ** 60n, more: { a: ['"'] } }, { id: '', at: new Date(0), more: null }])}`;
   expect(text).toBe('SELECT $1 FROM unnest($2::text[], $3::int[], $4::bigint[], $5::timestamptz[], $6::jsonb[]) AS i (id, place, amount, at, more)');
   expect(values.map((value) => (value instanceof Buffer ? value.readUInt32BE(8) : value))).toEqual(['x', 25, 23, 20, 1184, 3802]);
+});
+
+test('only so many texts of others get names, and keep them', () => {
+  const name = statementNames(2);
+  const [first, second] = [name('SELECT 1'), name('SELECT 2')];
+  expect([name('SELECT 3'), name('SELECT 1'), name('SELECT 2')]).toEqual([undefined, first, second]);
+  expect(first).not.toBe(second);
 });

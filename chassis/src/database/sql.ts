@@ -61,4 +61,13 @@ function prepare(strings: TemplateStringsArray, holes: unknown[]): Prepared {
   return { text, name: nameOf(text) };
 }
 
+/** Names for the first `most` texts; the rest have none and are planned each time, so that who chooses the texts does not choose how much is kept. */
+export function statementNames(most: number): (text: string) => string | undefined {
+  const names = new Map<string, string>();
+  return (text) => {
+    if (!names.has(text) && names.size < most) names.set(text, nameOf(text));
+    return names.get(text);
+  };
+}
+
 const nameOf = (text: string): string => hash('sha256', text).slice(0, 32);
