@@ -1,7 +1,9 @@
 import { createChanges } from '@millrace/chassis/flow/changes';
+import { createReader } from '@millrace/chassis/flow/reader';
 import { expect, it } from 'vitest';
 import { created, openInventory } from '../test/inventory.ts';
 import type { Stock } from './stock.ts';
+import { loadLevels } from './store.ts';
 import { createWatchStock } from './watch-stock.ts';
 
 const HEARTBEAT_MS = 20;
@@ -27,6 +29,29 @@ it('who watches what has no level yet is told at once that he watches', async ()
   const stream = createWatchStock(inventory.readLevel, inventory.changes)(['nothing'], new AbortController().signal);
   expect(await stream.next()).toEqual({ done: false, value: undefined });
   await stream.return(undefined);
+});
+
+it('a crowd that watches the same reads it in a few statements', async () => {
+  await using inventory = await openInventory();
+  await inventory.hear(created('a', 5));
+  const asked: string[][] = [];
+  const readLevel = createReader('counted', async (skus) => {
+    asked.push(skus);
+    return loadLevels(inventory.db, skus);
+  });
+  const end = new AbortController();
+  const watch = createWatchStock(readLevel, inventory.changes);
+  const crowd = Array.from({ length: 100 }, () => watch(['a'], end.signal));
+  const told = async () => (await Promise.all(crowd.map((stream) => stream.next()))).map(({ value }) => (value as Stock).reserved);
+  expect(new Set(await told())).toEqual(new Set([0]));
+  expect(asked).toEqual([['a']]);
+  const next = told();
+  await inventory.reserveStock({ orderId: 'o1', lines: [{ sku: 'a', quantity: 1 }], actor: 'order' });
+  expect(new Set(await next)).toEqual(new Set([1]));
+  // Their pauses end in a few turns of the event loop.
+  expect(asked.length).toBeLessThan(crowd.length / 4);
+  end.abort();
+  await Promise.all(crowd.map((stream) => stream.next()));
 });
 
 it('what changes all the time is told at a pace that all watchers share, and told is the latest', async () => {
