@@ -1,5 +1,5 @@
-// Unary calls over HTTP/2 in the shape that nearly all have: how back ends call, in Connect or gRPC, and how our own services call each other. A call
-// is a POST there and its answer, and is served right here; connect-es takes every other shape. Through it an empty call costs two to four times as much.
+// Unary calls over HTTP/2 in the shape that nearly all have, of back ends, of browsers behind the edge, and between our own services: each is
+// a POST and its answer, and is served right here. connect-es takes every other shape; through it an empty call costs two to four times as much.
 import type { IncomingHttpHeaders } from 'node:http';
 import { type ServerHttp2Stream, constants } from 'node:http2';
 import { type DescMethodUnary, type Message, create } from '@bufbuild/protobuf';
@@ -117,12 +117,12 @@ export function createUnary({ calls, access, maxBytes, limitMs, aborting }: Unar
       const message = decoded(protocol, method, body);
       validate(method.input, message);
       const output = create(method.output, await implementation(message, context));
-      let answer = protocol.answer(protocol.write(method.output, output), context.metadata());
-      if (protocol.pack) answer = await protocol.pack(answer, asked.headers);
+      let said = protocol.answer(protocol.write(method.output, output), context.metadata());
+      if (protocol.pack) said = await protocol.pack(said, asked.headers);
       if (context.isOver) return;
       calls.settle(call);
       end(ENDED);
-      asked.answer(answer);
+      asked.answer(said);
     };
     const timer = setTimeout(() => fail(refuse('DEADLINE_EXCEEDED', 'the deadline passed; the outcome is unknown')), context.limitMs);
     const land = flying.add(fail);
