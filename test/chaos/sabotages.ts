@@ -124,6 +124,12 @@ export const SABOTAGES: readonly Sabotage[] = [
     experiments: ['A16'],
   },
   {
+    name: 'unpaced-watch',
+    title: 'all who watch a level are told of every change',
+    patches: [{ file: 'services/inventory/src/watch-stock.ts', from: 'if (fresh.length > 0 && pauseMs > 0)', to: 'if (fresh.length > 0 && pauseMs === Infinity)' }],
+    experiments: ['A17'],
+  },
+  {
     name: 'chatty-log',
     title: 'a log line tells who bought',
     patches: [{ file: 'services/order/src/rpc.ts', from: 'placeOrder: async (request, context) => ({', to: "placeOrder: async (request, context) => (console.log(JSON.stringify({ level: 'info', msg: `an order of ${request.customer?.email}` })), {" }],
