@@ -1,12 +1,12 @@
 // Somebody who means no good, while buyers go on buying.
-import type { AuditRow } from './audit.ts';
+import type { AuditRow } from './checks/audit.ts';
+import { settle } from './checks/settle.ts';
+import { type Tally, tally } from './checks/tally.ts';
+import { type Watch, watch } from './checks/watch.ts';
 import type { Context, Experiment } from './experiment.ts';
 import type { Lengths } from './form.ts';
-import { settle } from './settle.ts';
-import { changes, stateOf } from './state.ts';
-import { type Tally, tally } from './tally.ts';
+import { changes, stateOf } from './system/state.ts';
 import { pause } from './wait.ts';
-import { type Watch, watch } from './watch.ts';
 
 export type Attack = Pick<Experiment, 'id' | 'title' | 'env' | 'stock' | 'judge' | 'tidy'> & {
   /** What it is aimed at; made before the buyers come. */

@@ -1,12 +1,12 @@
 // What an experiment is: a fault, under load, and the proof that it happened.
-import type { AuditRow } from './audit.ts';
-import type { Clients } from './clients.ts';
-import type { DiskKind } from './disk.ts';
+import type { Clients } from './buyers/clients.ts';
+import type { Journal } from './buyers/journal.ts';
+import type { Load, LoadOptions } from './buyers/load.ts';
+import type { AuditRow } from './checks/audit.ts';
 import type { Form, Lengths } from './form.ts';
-import type { Journal } from './journal.ts';
-import type { Load, LoadOptions } from './load.ts';
 import type { Random } from './random.ts';
-import type { System } from './system.ts';
+import type { DiskKind } from './system/disk.ts';
+import type { System } from './system/system.ts';
 
 export type Context = {
   system: System;

@@ -1,4 +1,5 @@
 // All experiments, in the order of the report.
+import { watched } from './checks/watch.ts';
 import type { Experiment } from './experiment.ts';
 import { A6 } from './experiments/access.ts';
 import { A1, A2, A3, A4, A16, A17 } from './experiments/attacks.ts';
@@ -19,6 +20,5 @@ import { E27, E28 } from './experiments/stock.ts';
 import { E8, E10 } from './experiments/storage.ts';
 import { A7 } from './experiments/tokens.ts';
 import { A8 } from './experiments/webhooks.ts';
-import { watched } from './watch.ts';
 
 export const EXPERIMENTS: readonly Experiment[] = [E1, E2, E3, E4, E5, E6, E7, E8, E10, E12, E13, E14, E15, E17, E18, E19, E21, E23, E24, E25, E26, E27, E28, E30, E31, E32, E34, E35, E37, watched(A1), watched(A2), watched(A3), watched(A4), A6, A7, A8, A9, A11, A12, A13, A15, watched(A16), watched(A17), I18];

@@ -1,18 +1,18 @@
 // Who runs what, where: jobs in an order, and lanes that each have one system at a time.
 import { rmSync } from 'node:fs';
-import { mayLayCable } from './cable.ts';
-import { mayMount } from './disk.ts';
-import { EXPERIMENTS } from './experiments.ts';
+import type { Journal } from './buyers/journal.ts';
 import type { Experiment } from './experiment.ts';
+import { EXPERIMENTS } from './experiments.ts';
 import type { Form } from './form.ts';
-import type { Journal } from './journal.ts';
-import type { Results } from './merge.ts';
 import type { Options } from './options.ts';
-import { line, type SabotageResult } from './report.ts';
+import type { Results } from './report/merge.ts';
+import { line, type SabotageResult } from './report/report.ts';
 import { runExperiment, type Result } from './run.ts';
-import { sabotagedCopy, type Sabotage } from './sabotages.ts';
-import type { System, SystemOptions } from './system.ts';
-import { start, stop } from './systems.ts';
+import { mayLayCable } from './system/cable.ts';
+import { mayMount } from './system/disk.ts';
+import { sabotagedCopy, type Sabotage } from './system/sabotages.ts';
+import type { System, SystemOptions } from './system/system.ts';
+import { start, stop } from './system/systems.ts';
 
 type Job = { experiment: Experiment; seed: string } | { sabotage: Sabotage; seed: string };
 type Told = { say: (line: string) => void; ran: (result: Result) => void; sabotaged: (result: SabotageResult) => void };

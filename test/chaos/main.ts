@@ -1,10 +1,10 @@
 // `npm run chaos`: breaks a running Millrace on purpose, audits it, and says what held.
 import { existsSync, writeFileSync } from 'node:fs';
 import { inLanes, jobsOf } from './lanes.ts';
-import { merged, written } from './merge.ts';
 import { readOptions, USAGE, type Options } from './options.ts';
-import { line, markdown, passed } from './report.ts';
-import { stopAll } from './systems.ts';
+import { merged, written } from './report/merge.ts';
+import { line, markdown, passed } from './report/report.ts';
+import { stopAll } from './system/systems.ts';
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 

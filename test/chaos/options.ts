@@ -1,9 +1,9 @@
 // The command line: which experiments, which seeds, how long. A wrong name lists the right ones.
 import { parseArgs } from 'node:util';
-import { EXPERIMENTS } from './experiments.ts';
 import type { Experiment } from './experiment.ts';
+import { EXPERIMENTS } from './experiments.ts';
 import { FORM_TITLES, type Form } from './form.ts';
-import { SABOTAGES, type Sabotage } from './sabotages.ts';
+import { SABOTAGES, type Sabotage } from './system/sabotages.ts';
 
 export type Options = {
   experiments: Experiment[];

@@ -1,17 +1,17 @@
 // One experiment on one seed: calm, fault, healing, quiet, audit.
 import path from 'node:path';
 import { sharedLook } from '@millrace/chassis/flow/shared-look';
-import { repeatAnswers, settleTimes, uncaughtErrors } from './afterwards.ts';
-import { auditSystem, type AuditRow } from './audit.ts';
-import { clientsAt } from './clients.ts';
+import { clientsAt } from './buyers/clients.ts';
+import { openJournal, type Journal } from './buyers/journal.ts';
+import { createLoad } from './buyers/load.ts';
+import { repeatAnswers, settleTimes, uncaughtErrors } from './checks/afterwards.ts';
+import { auditSystem, type AuditRow } from './checks/audit.ts';
+import { RECOVERY_LIMIT_MS, recovery } from './checks/recovery.ts';
+import { settle } from './checks/settle.ts';
 import type { Broken, Context, Experiment } from './experiment.ts';
 import type { Form, Lengths } from './form.ts';
-import { openJournal, type Journal } from './journal.ts';
-import { createLoad } from './load.ts';
 import { seeded } from './random.ts';
-import { RECOVERY_LIMIT_MS, recovery } from './recovery.ts';
-import { settle } from './settle.ts';
-import type { System } from './system.ts';
+import type { System } from './system/system.ts';
 import { pause, until } from './wait.ts';
 
 export type Result = {

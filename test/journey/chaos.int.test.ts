@@ -2,13 +2,13 @@
 // repeated webhooks.
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Journal } from '../chaos/buyers/journal.ts';
 import { E3 } from '../chaos/experiments/crash-points.ts';
 import { E6 } from '../chaos/experiments/kills.ts';
 import { E14, E17 } from '../chaos/experiments/provider.ts';
-import type { Journal } from '../chaos/journal.ts';
-import { line } from '../chaos/report.ts';
+import { line } from '../chaos/report/report.ts';
 import { runExperiment } from '../chaos/run.ts';
-import { startSystem, type System } from '../chaos/system.ts';
+import { startSystem, type System } from '../chaos/system/system.ts';
 import { newFolder, trackProcess } from '../support/servers.ts';
 
 const SEED = process.env['MILLRACE_SEED'] ?? '1';

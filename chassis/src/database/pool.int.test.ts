@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
-import { startProxy } from '../../../test/chaos/proxy.ts';
+import { startProxy } from '../../../test/chaos/system/proxy.ts';
 import { createEmptyDatabase } from '../../../test/support/servers.ts';
 import { databaseAway } from '../api/database-away.ts';
 import { Pool } from './pool.ts';

@@ -1,10 +1,10 @@
 // Callers who mean no good, at the public port, while buyers go on buying: broken hosts, garbage, too much, too slow.
 import { connect, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
+import { metricAt, sumAt } from '../../support/metrics.ts';
+import { clientsAt } from '../buyers/clients.ts';
 import type { Broken, Context, Experiment } from '../experiment.ts';
 import type { Lengths } from '../form.ts';
-import { metricAt, sumAt } from '../../support/metrics.ts';
-import { clientsAt } from '../clients.ts';
 import { pause, until } from '../wait.ts';
 
 const PLACE = '/millrace.order.v1.OrderService/PlaceOrder';

@@ -1,12 +1,12 @@
 // A service's broker password in the wrong hands: all that is not that service's own to say and hear must be denied.
 import { type NatsConnection, type Status, connect } from '@nats-io/transport-node';
-import { natsLogin } from '../../../local/src/nats.ts';
 import { INSPECTOR, SERVICES, SETUP_USER } from '../../../local/src/nats-permissions.ts';
+import { natsLogin } from '../../../local/src/nats.ts';
 import { CONSUMERS, EVENTS, STREAMS } from '../../../local/src/topology.ts';
 import { attack } from '../attack.ts';
+import type { Tally } from '../checks/tally.ts';
 import type { Context } from '../experiment.ts';
-import type { System } from '../system.ts';
-import type { Tally } from '../tally.ts';
+import type { System } from '../system/system.ts';
 import { pause } from '../wait.ts';
 
 /** Whatever arrives under it was not denied. */

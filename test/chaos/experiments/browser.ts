@@ -1,14 +1,14 @@
 // What a browser is allowed to do: calls from other origins, and scripts in what people typed.
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { ask } from '../ask.ts';
 import { attack } from '../attack.ts';
-import { findChromium, visit } from '../chromium.ts';
-import { clientsAt } from '../clients.ts';
-import { ledger } from '../databases.ts';
+import { ask } from '../buyers/ask.ts';
+import { findChromium, visit } from '../buyers/chromium.ts';
+import { clientsAt } from '../buyers/clients.ts';
+import type { Tally } from '../checks/tally.ts';
 import type { Context } from '../experiment.ts';
 import type { Lengths } from '../form.ts';
-import type { Tally } from '../tally.ts';
+import { ledger } from '../system/databases.ts';
 import { until } from '../wait.ts';
 
 const LIST = 'millrace.product.v1.ProductService/ListProducts';

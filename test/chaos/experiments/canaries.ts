@@ -1,11 +1,11 @@
 // Card numbers and people's data in every place that takes a text, while everything around fails: then they are looked for.
-import { environmentOf } from '../environment.ts';
-import type { AuditRow } from '../audit.ts';
-import { clientsAt } from '../clients.ts';
-import { count } from '../databases.ts';
+import { clientsAt } from '../buyers/clients.ts';
+import type { AuditRow } from '../checks/audit.ts';
+import { type Canaries, buyersOf, errorsOf, leaks, secretsOf } from '../checks/leaks.ts';
 import type { Context, Experiment } from '../experiment.ts';
 import type { Lengths } from '../form.ts';
-import { type Canaries, buyersOf, errorsOf, leaks, secretsOf } from '../leaks.ts';
+import { count } from '../system/databases.ts';
+import { environmentOf } from '../system/environment.ts';
 import { pause, until } from '../wait.ts';
 
 /** Test numbers of the schemes, as people write them. */

@@ -5,10 +5,10 @@ import path from 'node:path';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { CRASH_PLAN } from '../../../local/src/crash-plan.ts';
 import { type Service, SERVICES } from '../../../local/src/nats-permissions.ts';
-import { CRASH_POINTS } from '../crash-points.ts';
 import type { Context, Experiment } from '../experiment.ts';
 import type { Lengths } from '../form.ts';
-import type { System } from '../system.ts';
+import { CRASH_POINTS } from '../system/crash-points.ts';
+import type { System } from '../system/system.ts';
 import { pause } from '../wait.ts';
 
 /** Points of each service; all in the longer forms. */

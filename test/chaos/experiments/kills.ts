@@ -1,8 +1,8 @@
 // Processes die at random instants: services, the database, the broker.
 import { SERVICES } from '../../../local/src/nats-permissions.ts';
-import { count } from '../databases.ts';
 import type { Context, Experiment } from '../experiment.ts';
 import type { Lengths } from '../form.ts';
+import { count } from '../system/databases.ts';
 import { pause } from '../wait.ts';
 
 const KILLS: Lengths = { brief: 1, short: 2, full: 8 };

@@ -2,10 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import { timestampMs } from '@bufbuild/protobuf/wkt';
 import { type Service, SERVICES } from '../../../local/src/nats-permissions.ts';
-import { consumers, count, ledger, query } from '../databases.ts';
 import type { Broken, Context, Experiment } from '../experiment.ts';
 import type { Lengths } from '../form.ts';
-import type { System } from '../system.ts';
+import { consumers, count, ledger, query } from '../system/databases.ts';
+import type { System } from '../system/system.ts';
 import { pause } from '../wait.ts';
 import { startTwin } from './events.ts';
 

@@ -1,7 +1,7 @@
 // Buyers who set their own price, quantity or state.
 import { attack } from '../attack.ts';
+import type { Tally } from '../checks/tally.ts';
 import type { Context } from '../experiment.ts';
-import type { Tally } from '../tally.ts';
 import { tamperedRefunds } from './refunds.ts';
 
 const MAX_INT64 = 9_223_372_036_854_775_807n;

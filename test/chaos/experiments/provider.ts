@@ -1,8 +1,8 @@
 // The payment provider misbehaves: slow, failing, its answers lost, its webhooks repeated, out of order, or never there.
 import type { Context, Experiment, Proof } from '../experiment.ts';
-import { count, ledger } from '../databases.ts';
 import type { Lengths } from '../form.ts';
 import type { Random } from '../random.ts';
+import { count, ledger } from '../system/databases.ts';
 import { pause, until } from '../wait.ts';
 
 const UNDER_FAULT_MS: Lengths = { brief: 2_500, short: 8_000, full: 30_000 };

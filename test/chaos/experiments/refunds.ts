@@ -1,9 +1,9 @@
 // Refunds that want more than was paid: too much, of too many units, many at once, through both doors.
 import { Code, ConnectError } from '@connectrpc/connect';
-import { type Clients, clientsAt } from '../clients.ts';
-import { query } from '../databases.ts';
+import { type Clients, clientsAt } from '../buyers/clients.ts';
+import type { Tally } from '../checks/tally.ts';
 import type { Context } from '../experiment.ts';
-import type { Tally } from '../tally.ts';
+import { query } from '../system/databases.ts';
 import { until } from '../wait.ts';
 
 const READY_MS = 60_000;

@@ -2,9 +2,9 @@
 import { Client, type DatabaseError } from 'pg';
 import { type Service, SERVICES } from '../../../local/src/nats-permissions.ts';
 import { attack } from '../attack.ts';
+import type { Tally } from '../checks/tally.ts';
 import type { Context } from '../experiment.ts';
-import type { System } from '../system.ts';
-import type { Tally } from '../tally.ts';
+import type { System } from '../system/system.ts';
 
 /** insufficient_privilege, and what the ledger's trigger says. */
 const DENIED = ['42501', '23000'];

@@ -1,8 +1,8 @@
 // Many want the same: a flash sale, baskets in opposite orders, holds that nobody pays for.
+import type { Entry } from '../buyers/journal.ts';
 import type { Broken, Context, Experiment } from '../experiment.ts';
-import { count, query } from '../databases.ts';
 import type { Lengths } from '../form.ts';
-import type { Entry } from '../journal.ts';
+import { count, query } from '../system/databases.ts';
 import { until } from '../wait.ts';
 
 const FLASH_STOCK = 100;

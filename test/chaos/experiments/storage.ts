@@ -1,8 +1,8 @@
 // The broker's disk: power that fails before everything is written, and no space left.
-import { SAID, count } from '../databases.ts';
 import type { Context, Experiment } from '../experiment.ts';
-import type { Disk } from '../disk.ts';
 import type { Lengths } from '../form.ts';
+import { SAID, count } from '../system/databases.ts';
+import type { Disk } from '../system/disk.ts';
 import { pause, until } from '../wait.ts';
 
 const CUTS: Lengths = { brief: 1, short: 2, full: 5 };

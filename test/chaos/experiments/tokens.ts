@@ -2,10 +2,10 @@
 import { createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { ask } from '../ask.ts';
 import { attack } from '../attack.ts';
+import { ask } from '../buyers/ask.ts';
 import type { Context } from '../experiment.ts';
-import type { System } from '../system.ts';
+import type { System } from '../system/system.ts';
 import { pause } from '../wait.ts';
 
 type Verdict = 'refused' | 'taken';

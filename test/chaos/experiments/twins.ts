@@ -1,8 +1,8 @@
 // Pairs of orders that differ in their texts alone: what becomes of them must differ in nothing else.
-import { clientsAt } from '../clients.ts';
-import { count, ledger, query } from '../databases.ts';
+import { clientsAt } from '../buyers/clients.ts';
+import type { Tally } from '../checks/tally.ts';
 import type { Context } from '../experiment.ts';
-import type { Tally } from '../tally.ts';
+import { count, ledger, query } from '../system/databases.ts';
 import { until } from '../wait.ts';
 
 export type Twins = { text: string; strange: string; plain: string };

@@ -1,12 +1,12 @@
 // Webhooks that the providers never sent, or sent to somebody else: nothing they claim may come true.
 import { createHmac } from 'node:crypto';
 import { attack } from '../attack.ts';
-import { clientsAt } from '../clients.ts';
-import { query } from '../databases.ts';
-import { environmentOf } from '../environment.ts';
+import { clientsAt } from '../buyers/clients.ts';
 import type { Context } from '../experiment.ts';
-import { type Post, postmarkForgeries, twilioForgeries } from './message-webhooks.ts';
+import { query } from '../system/databases.ts';
+import { environmentOf } from '../system/environment.ts';
 import { until } from '../wait.ts';
+import { type Post, postmarkForgeries, twilioForgeries } from './message-webhooks.ts';
 
 const READY_MS = 60_000;
 const OLD_S = 600;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import type { Result } from '../run.ts';
 import { markdown, passed } from './report.ts';
-import type { Result } from './run.ts';
 
 const good: Result = {
   experiment: 'E6', title: 'the broker dies', seed: '1', form: 'short', fault: { count: 3, what: 'kills' }, operations: 100, acknowledged: 98, unknown: 2, refused: 0,

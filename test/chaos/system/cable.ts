@@ -7,7 +7,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import path from 'node:path';
 import { pipeline } from 'node:stream';
-import { until } from './wait.ts';
+import { until } from '../wait.ts';
 
 /** `cut`: nothing passes. `deaf`: what is sent arrives, and no answer comes back, not even that it has arrived. */
 export type CableState = 'whole' | 'cut' | 'deaf';

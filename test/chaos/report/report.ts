@@ -1,7 +1,7 @@
 // The results as tables: experiments, sabotages, known limits.
-import { EXPERIMENTS } from './experiments.ts';
-import { FORMS, FORM_TITLES, type Form } from './form.ts';
-import type { Result } from './run.ts';
+import { EXPERIMENTS } from '../experiments.ts';
+import { FORMS, FORM_TITLES, type Form } from '../form.ts';
+import type { Result } from '../run.ts';
 
 export type SabotageResult = { name: string; title: string; caughtBy: string[]; experiments: string[] };
 

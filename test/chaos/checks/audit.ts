@@ -1,9 +1,9 @@
 // All invariants over the whole system, after it has settled: by the auditor that operators have.
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { audit } from '../../cli/src/audit/audit.ts';
-import type { Entry } from './journal.ts';
-import type { System } from './system.ts';
+import { audit } from '../../../cli/src/audit/audit.ts';
+import type { Entry } from '../buyers/journal.ts';
+import type { System } from '../system/system.ts';
 
 export type AuditRow = { invariant: string; checked: number; violations: number; first: { what: string; problem: string }[] };
 

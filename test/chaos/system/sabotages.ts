@@ -137,7 +137,7 @@ export const SABOTAGES: readonly Sabotage[] = [
   },
 ];
 
-const ROOT = path.resolve(import.meta.dirname, '../..');
+const ROOT = path.resolve(import.meta.dirname, '../../..');
 const NOT_COPIED = new Set(['node_modules', '.git', '.millrace', 'docs', 'web', 'bench']);
 
 /** Copies the checkout without its dependencies, which are linked, and applies the patches. Answers the copy's folder. */

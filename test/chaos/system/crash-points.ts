@@ -1,5 +1,5 @@
 // Every place at which a process can be made to die, by service. A test holds this list equal to the code.
-import type { Service } from '../../local/src/nats-permissions.ts';
+import type { Service } from '../../../local/src/nats-permissions.ts';
 
 /** In every service that does it: between the broker's answer and the mark, before and after the commit of an effect. */
 const EVERYWHERE = ['relay.published'];

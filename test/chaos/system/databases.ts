@@ -2,9 +2,9 @@
 import { connect } from '@nats-io/transport-node';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { Client } from 'pg';
-import { natsLogin } from '../../local/src/nats.ts';
-import type { Service } from '../../local/src/nats-permissions.ts';
-import { CONSUMERS } from '../../local/src/topology.ts';
+import type { Service } from '../../../local/src/nats-permissions.ts';
+import { natsLogin } from '../../../local/src/nats.ts';
+import { CONSUMERS } from '../../../local/src/topology.ts';
 import type { System } from './system.ts';
 
 export async function query<T extends object>(system: System, service: Service, text: string, values: unknown[] = []): Promise<T[]> {

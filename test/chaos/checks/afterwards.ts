@@ -1,12 +1,12 @@
 // What is asked of a system after a run, beside the audit: the same answers again, no process that died, how long orders took.
-import type { Broken, Context } from './experiment.ts';
-import { clientsAt } from './clients.ts';
-import { query } from './databases.ts';
-import type { Journal } from './journal.ts';
-import { send } from './load.ts';
-import { metricAt } from '../support/metrics.ts';
-import type { System } from './system.ts';
-import { until } from './wait.ts';
+import { metricAt } from '../../support/metrics.ts';
+import { clientsAt } from '../buyers/clients.ts';
+import type { Journal } from '../buyers/journal.ts';
+import { send } from '../buyers/load.ts';
+import type { Broken, Context } from '../experiment.ts';
+import { query } from '../system/databases.ts';
+import type { System } from '../system/system.ts';
+import { until } from '../wait.ts';
 
 const REPEATS = 40;
 const ANSWER_LIMIT_MS = 30_000;

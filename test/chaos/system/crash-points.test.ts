@@ -3,7 +3,7 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { CRASH_POINTS } from './crash-points.ts';
 
-const ROOT = path.resolve(import.meta.dirname, '../..');
+const ROOT = path.resolve(import.meta.dirname, '../../..');
 
 /** Points in the code of a folder, as patterns: a hole in a template stands for any word. */
 function pointsIn(folder: string): RegExp[] {

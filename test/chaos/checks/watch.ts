@@ -1,7 +1,7 @@
 // What every attack must leave alone, computed around it: the processes (I15), the buyers (I16), what is nobody's business (I18).
+import { callCounts, served, withinBudget } from '../buyers/good-traffic.ts';
+import type { Context, Experiment } from '../experiment.ts';
 import type { AuditRow } from './audit.ts';
-import type { Context, Experiment } from './experiment.ts';
-import { callCounts, served, withinBudget } from './good-traffic.ts';
 import { buyersOf, errorsOf, leaks, secretsOf } from './leaks.ts';
 import { survived, vitalsOf } from './vitals.ts';
 

@@ -1,6 +1,6 @@
 import { createValidator } from '@bufbuild/protovalidate';
 import { describe, expect, test } from 'vitest';
-import { SERVICES } from '../../edge/src/routes.ts';
+import { SERVICES } from '../../../edge/src/routes.ts';
 import { sampleOf, textFieldsOf } from './samples.ts';
 
 const validator = createValidator();

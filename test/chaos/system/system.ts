@@ -5,18 +5,18 @@ import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Service } from '../../local/src/nats-permissions.ts';
-import type { Runtime } from '../../local/src/runtime.ts';
-import { isRunning, identify, type ProcessId } from '../../local/src/processes.ts';
-import { portPlan } from '../../local/src/ports.ts';
+import type { Service } from '../../../local/src/nats-permissions.ts';
+import { portPlan } from '../../../local/src/ports.ts';
+import { isRunning, identify, type ProcessId } from '../../../local/src/processes.ts';
+import type { Runtime } from '../../../local/src/runtime.ts';
+import { pause, until } from '../wait.ts';
 import { layCable, type Cable } from './cable.ts';
 import { mountDisk, type Disk, type DiskKind } from './disk.ts';
 import { startProxy, type Proxy } from './proxy.ts';
-import { pause, until } from './wait.ts';
 
 export type Link = 'postgres' | 'nats' | 'inventory' | 'stripe' | 'postmark';
 
-const ROOT = path.resolve(import.meta.dirname, '../..');
+const ROOT = path.resolve(import.meta.dirname, '../../..');
 /** A cold start on a machine with other work. */
 const READY_MS = 180_000;
 const BACK_MS = 120_000;
@@ -158,7 +158,7 @@ export async function startSystem({ env = {}, disk: kind, cable: wired = false, 
       cwd: root,
       env: {
         ...outer, MILLRACE_HOME: home, MILLRACE_PORT_BASE: String(portBase), CHAOS_ADDRESSES: JSON.stringify(addresses),
-        NODE_OPTIONS: `--import ${pathToFileURL(path.join(ROOT, 'test/chaos/readdress.mjs')).href}`, ...env,
+        NODE_OPTIONS: `--import ${pathToFileURL(path.join(ROOT, 'test/chaos/system/readdress.mjs')).href}`, ...env,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -3,14 +3,14 @@ import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { connect } from '@nats-io/transport-node';
 import { jetstream } from '@nats-io/jetstream';
-import { type Service, SERVICES } from '../../local/src/nats-permissions.ts';
-import { natsLogin } from '../../local/src/nats.ts';
-import { STREAMS } from '../../local/src/topology.ts';
+import { type Service, SERVICES } from '../../../local/src/nats-permissions.ts';
+import { natsLogin } from '../../../local/src/nats.ts';
+import { STREAMS } from '../../../local/src/topology.ts';
+import type { Journal } from '../buyers/journal.ts';
+import { query } from '../system/databases.ts';
+import { environmentOf } from '../system/environment.ts';
+import type { System } from '../system/system.ts';
 import type { AuditRow } from './audit.ts';
-import { query } from './databases.ts';
-import { environmentOf } from './environment.ts';
-import type { Journal } from './journal.ts';
-import type { System } from './system.ts';
 import { tally } from './tally.ts';
 
 /** By a name that may be shown. Personal data may travel in streams and lie in dead letters, which only operators see. */

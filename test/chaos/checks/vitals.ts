@@ -1,11 +1,11 @@
 // I15: whether the processes are the ones they were, answer, and hold no more than they did.
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
-import { SERVICES } from '../../local/src/nats-permissions.ts';
-import { identify, type ProcessId } from '../../local/src/processes.ts';
+import { SERVICES } from '../../../local/src/nats-permissions.ts';
+import { identify, type ProcessId } from '../../../local/src/processes.ts';
+import type { System } from '../system/system.ts';
+import { until } from '../wait.ts';
 import type { AuditRow } from './audit.ts';
-import type { System } from './system.ts';
 import { tally } from './tally.ts';
-import { until } from './wait.ts';
 
 export type Vitals = { url: string; known: ProcessId; descriptors: number };
 

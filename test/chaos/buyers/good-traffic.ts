@@ -1,9 +1,9 @@
 // I16: how buyers fared while somebody attacked, against the seconds before; and whether one call stays one call inside.
-import type { AuditRow } from './audit.ts';
+import { sumAt } from '../../support/metrics.ts';
+import type { AuditRow } from '../checks/audit.ts';
+import { tally } from '../checks/tally.ts';
+import type { System } from '../system/system.ts';
 import type { Journal } from './journal.ts';
-import { sumAt } from '../support/metrics.ts';
-import type { System } from './system.ts';
-import { tally } from './tally.ts';
 
 export type Window = { from: number; to: number };
 

@@ -1,10 +1,10 @@
 // Buyers: a steady stream of orders, cancellations and refunds, each once in the journal; unknown outcomes are asked again later.
 import { Code, ConnectError } from '@connectrpc/connect';
 import { ErrorInfoSchema, RetryInfoSchema } from '@millrace/gen/google/rpc/error_details_pb.js';
+import type { Random } from '../random.ts';
+import { pause, until } from '../wait.ts';
 import type { Clients } from './clients.ts';
 import type { Entry, Journal } from './journal.ts';
-import type { Random } from './random.ts';
-import { pause, until } from './wait.ts';
 
 export type Request =
   | { do: 'place'; email: string; phone: string; lines: { sku: string; quantity: number }[]; paymentMethod: string }

@@ -1,6 +1,6 @@
 // The way back to normal: how long after the healing as many orders are taken as before the fault.
-import type { Load } from './load.ts';
-import { pause } from './wait.ts';
+import type { Load } from '../buyers/load.ts';
+import { pause } from '../wait.ts';
 
 /** A way back that takes longer than this is a broken promise. */
 export const RECOVERY_LIMIT_MS = 30_000;

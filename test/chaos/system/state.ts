@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto';
 import { connect } from '@nats-io/transport-node';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { escapeIdentifier, escapeLiteral } from 'pg';
-import { type Service, SERVICES } from '../../local/src/nats-permissions.ts';
-import { natsLogin } from '../../local/src/nats.ts';
-import { STREAMS } from '../../local/src/topology.ts';
+import { type Service, SERVICES } from '../../../local/src/nats-permissions.ts';
+import { natsLogin } from '../../../local/src/nats.ts';
+import { STREAMS } from '../../../local/src/topology.ts';
 import { ledger, query } from './databases.ts';
 import type { System } from './system.ts';
 

@@ -1,7 +1,7 @@
 // Results of earlier runs, put together: seeds run one day and experiments run another make one report.
 import { readFileSync } from 'node:fs';
+import type { Result } from '../run.ts';
 import type { SabotageResult } from './report.ts';
-import type { Result } from './run.ts';
 
 export type Results = { results: Result[]; sabotages: SabotageResult[] };
 

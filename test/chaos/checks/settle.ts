@@ -1,9 +1,9 @@
 // Quiescence: nothing waits to be said, heard, paid, refunded or mailed. Says what is still moving when it does not come.
-import { type Service, SERVICES } from '../../local/src/nats-permissions.ts';
-import { consumers, query } from './databases.ts';
-import { metricAt } from '../support/metrics.ts';
-import type { System } from './system.ts';
-import { pause } from './wait.ts';
+import { type Service, SERVICES } from '../../../local/src/nats-permissions.ts';
+import { metricAt } from '../../support/metrics.ts';
+import { consumers, query } from '../system/databases.ts';
+import type { System } from '../system/system.ts';
+import { pause } from '../wait.ts';
 
 const POLL_MS = 300;
 /** What falls due sooner would move in the middle of an audit: an unpaid order whose time is short ends, a message is sent. Later it is a reminder, not work in hand. */

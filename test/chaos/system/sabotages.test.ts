@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { EXPERIMENTS } from './experiments.ts';
+import { EXPERIMENTS } from '../experiments.ts';
 import { SABOTAGES, patched } from './sabotages.ts';
 
-const ROOT = path.resolve(import.meta.dirname, '../..');
+const ROOT = path.resolve(import.meta.dirname, '../../..');
 
 test.each(SABOTAGES)('$name finds every place that it breaks exactly once', ({ name, patches }) => {
   const texts = new Map<string, string>();
