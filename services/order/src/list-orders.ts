@@ -2,47 +2,56 @@
 import type { Caller } from '@millrace/chassis/api/auth';
 import { refuse } from '@millrace/chassis/api/errors';
 import { decodePageToken, encodePageToken, pageLimit } from '@millrace/chassis/api/pages';
-import type { Prisma, PrismaClient } from '@millrace/gen/prisma/order/client.ts';
+import { Statement, sql, type Database, type Queryable } from '@millrace/chassis/database/db';
+import { inTurn } from '@millrace/chassis/flow/in-turn';
 import type { Order, OrderState } from './order.ts';
-import { toOrder } from './store.ts';
+import { COLUMNS, toOrder, type StoredOrder } from './store.ts';
 
 export type OrderFilter = { customerId: string; states: OrderState[]; createdAfter: Date | undefined; createdBefore: Date | undefined; query: string };
 export type Page = { pageSize: number; pageToken: string };
 export type OrderPage = { orders: Order[]; nextPageToken: string };
+export type ListOrders = (caller: Caller, asked: OrderFilter, page: Page) => Promise<OrderPage>;
 
-export async function listOrders(prisma: PrismaClient, caller: Caller, asked: OrderFilter, { pageSize, pageToken }: Page): Promise<OrderPage> {
+export function createListOrders(db: Database): ListOrders {
+  const turn = inTurn('list orders');
+  return (caller, asked, page) => turn(() => listOrders(db, caller, asked, page));
+}
+
+async function listOrders(db: Database, caller: Caller, asked: OrderFilter, { pageSize, pageToken }: Page): Promise<OrderPage> {
   const filter = caller.role === 'buyer' ? { ...asked, customerId: caller.subject } : asked;
   const scope = `ListOrders ${JSON.stringify(filter)}`;
   const cursor = cursorOf(decodePageToken(scope, pageToken));
   const limit = pageLimit(pageSize);
-  const rows = await prisma.order.findMany({
-    where: { AND: [matching(filter), cursor ? olderThan(cursor) : {}] },
-    orderBy: [{ createTime: 'desc' }, { orderId: 'desc' }],
-    take: limit + 1,
+  const find = (queryable: Queryable) => findOrders(queryable, filter, cursor, limit + 1);
+  const found = filter.query === '' ? await find(db) : await db.transaction(async (tx) => {
+    // A beginning fits one order or all: which index to read, Postgres only knows by its value.
+    await tx.query(sql`SET LOCAL plan_cache_mode = force_custom_plan`);
+    return find(tx);
   });
-  const last = rows.length > limit ? rows[limit - 1] : undefined;
+  const last = found.length > limit ? found[limit - 1] : undefined;
   return {
-    orders: rows.slice(0, limit).map(toOrder),
+    orders: found.slice(0, limit),
     nextPageToken: last ? encodePageToken(scope, { createTime: last.createTime, orderId: last.orderId }) : '',
   };
 }
 
 type Cursor = { createTime: Date; orderId: string };
 
-function matching({ customerId, states, createdAfter, createdBefore, query }: OrderFilter): Prisma.OrderWhereInput {
-  const beginning = { startsWith: query.replace(/[\\%_]/g, '\\$&') };
-  const folded = { startsWith: beginning.startsWith.toLowerCase() };
-  return {
-    ...(customerId !== '' && { customerId }),
-    ...(states.length > 0 && { state: { in: states } }),
-    createTime: { gte: createdAfter, lt: createdBefore },
-    ...(query !== '' && { OR: [{ orderId: beginning }, { emailKey: folded }, { nameKey: folded }] }),
-  };
-}
-
-// The first bound is implied by the second, but only it lets Postgres start reading its index at the cursor.
-function olderThan({ createTime, orderId }: Cursor): Prisma.OrderWhereInput {
-  return { createTime: { lte: createTime }, OR: [{ createTime: { lt: createTime } }, { orderId: { lt: orderId } }] };
+/** By the index of customers or that of times; with a beginning by those of ids, mail addresses and names, if it fits few. */
+async function findOrders(db: Queryable, { customerId, states, createdAfter, createdBefore, query }: OrderFilter, cursor: Cursor | undefined, limit: number): Promise<Order[]> {
+  const beginning = `${query.replace(/[\\%_]/g, '\\$&')}%`;
+  const folded = beginning.toLowerCase();
+  const conditions = [
+    customerId !== '' && sql`customer_id = ${customerId}`,
+    states.length > 0 && sql`state = ANY(${states})`,
+    createdAfter && sql`create_time >= ${createdAfter}`,
+    createdBefore && sql`create_time < ${createdBefore}`,
+    query !== '' && sql`(order_id LIKE ${beginning} OR email_key LIKE ${folded} OR name_key LIKE ${folded})`,
+    cursor && sql`(create_time, order_id) < (${cursor.createTime}, ${cursor.orderId})`,
+  ].filter((condition) => condition instanceof Statement);
+  const where = conditions.reduce((all, condition) => sql`${all} AND ${condition}`, sql`true`);
+  const rows = await db.query<StoredOrder>(sql`SELECT ${COLUMNS} FROM orders WHERE ${where} ORDER BY create_time DESC, order_id DESC LIMIT ${limit}`);
+  return rows.map(toOrder);
 }
 
 /** A token is not signed: whatever it says, the cursor is a moment and a text. */

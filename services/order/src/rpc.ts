@@ -9,7 +9,7 @@ import type { PrismaClient } from '@millrace/gen/prisma/order/client.ts';
 import { cancelOrder } from './cancel-order.ts';
 import { fulfillOrder } from './fulfill-order.ts';
 import type { GetOrder } from './get-order.ts';
-import { listOrders } from './list-orders.ts';
+import { createListOrders } from './list-orders.ts';
 import { listStuckOrders } from './list-stuck-orders.ts';
 import type { Order, OrderState as State } from './order.ts';
 import type { createPlaceOrder } from './place-order.ts';
@@ -31,6 +31,7 @@ export type OrderVerbs = {
 export function orderRoutes({ db, prisma, record, placeOrder, getOrder, watchOrder }: OrderVerbs): (router: ConnectRouter) => void {
   const { method } = OrderService;
   const once = createOnce(db);
+  const listOrders = createListOrders(db);
   const changed = async (order: Promise<Order>) => ({ order: toProto(await order) });
 
   return (router) =>
@@ -50,7 +51,7 @@ export function orderRoutes({ db, prisma, record, placeOrder, getOrder, watchOrd
           createdBefore: dateOf(request.createdBefore, 'created_before'),
           query: request.query,
         };
-        const { orders, nextPageToken } = await listOrders(prisma, callerOf(context), filter, request);
+        const { orders, nextPageToken } = await listOrders(callerOf(context), filter, request);
         return { orders: orders.map(toProto), nextPageToken };
       },
       async listStuckOrders(request) {

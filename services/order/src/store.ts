@@ -183,16 +183,16 @@ function insertEntries(entries: TimelineEntry[]): Statement {
 }
 
 /** What of a row makes the order; the rest is for finding it. */
-type StoredOrder = Omit<OrderModel, 'placedBy' | 'requestId' | 'emailKey' | 'nameKey'>;
+export type StoredOrder = Omit<OrderModel, 'placedBy' | 'requestId' | 'emailKey' | 'nameKey'>;
 type LockedRow = StoredOrder & { now: Date };
 /** Under the names that Prisma gives them. */
-const COLUMNS = sql`order_id AS "orderId", customer_id AS "customerId", customer_name AS "customerName", customer_email AS "customerEmail", customer_phone AS "customerPhone",
+export const COLUMNS = sql`order_id AS "orderId", customer_id AS "customerId", customer_name AS "customerName", customer_email AS "customerEmail", customer_phone AS "customerPhone",
   lines, currency, total, payment_method AS "paymentMethod", shipping_address AS "shippingAddress", note, state, payment_state AS "paymentState", payment_version AS "paymentVersion",
   payment_status AS "paymentStatus", captured, refunded, refund_pending AS "refundPending", disputed, refunds, stock_committed AS "stockCommitted", cancel_cause AS "cancelCause",
   cancel_reason AS "cancelReason", carrier, tracking_number AS "trackingNumber", payment_due_time AS "paymentDueTime", next_due_time AS "dueTime", version,
   create_time AS "createTime", update_time AS "updateTime"`;
 
-/** A row, read by Prisma or by a statement of ours, as an order. */
+/** A row as an order. */
 export function toOrder(row: StoredOrder): Order {
   const { customerId, customerName: name, customerEmail: email, customerPhone: phone } = row;
   return {
