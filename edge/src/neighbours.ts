@@ -10,12 +10,17 @@ import { type Upstream, createUpstream } from './upstream.ts';
 export type Neighbour = { name: ServiceName; forCalls: Upstream; forStreams: Upstream; bundler: Bundler; calls: Places; streams: Places };
 export type Neighbours = Record<ServiceName, Neighbour>;
 
+/**
+ * Bytes of answers that may be under way to us on one stream. Answers of a moment share one: with HTTP/2's 64 KiB a page of 500 orders held up all
+ * behind it for several turns of both sides. Whole answers are in memory here anyway until their callers take them.
+ */
+const CALL_WINDOW = 4_194_304;
 /** A service that doesn't say within this that it is ready isn't. */
 const READY_MS = 1_000;
 
 export function createNeighbours(urls: Record<ServiceName, string>, log: Log): Neighbours {
   const neighbour = (name: ServiceName): Neighbour => {
-    const forCalls = createUpstream({ name, url: urls[name], log });
+    const forCalls = createUpstream({ name, url: urls[name], log, streamWindow: CALL_WINDOW });
     return {
       name,
       forCalls,

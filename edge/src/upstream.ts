@@ -12,6 +12,10 @@ const PATIENCE_MS = 3_000;
 /** A peer that stopped or vanished shows by unanswered pings only. */
 const PING_EVERY_MS = 5_000;
 const PING_ANSWER_MS = 5_000;
+/** HTTP/2's own: bytes that may be under way to us on one stream. */
+const STREAM_WINDOW = 65_535;
+/** The same on all streams together; what a slow caller does not take from one counts only there. */
+const SESSION_WINDOW = 16_777_216;
 /** Memory that one session may use for what its calls have under way; the default of 10 MB refuses calls in a flash sale. */
 const SESSION_MEGABYTES = 256;
 
@@ -24,7 +28,7 @@ export type Upstream = {
   close(): void;
 };
 
-export function createUpstream({ name, url, log }: { name: string; url: string; log: Log }): Upstream {
+export function createUpstream({ name, url, log, streamWindow = STREAM_WINDOW }: { name: string; url: string; log: Log; streamWindow?: number }): Upstream {
   let session: ClientHttp2Session | undefined;
   let pausedUntil = 0;
   let failures = 0;
@@ -34,7 +38,8 @@ export function createUpstream({ name, url, log }: { name: string; url: string; 
   let closed = false;
 
   const open = (): ClientHttp2Session => {
-    const opened = connect(url, { maxSessionMemory: SESSION_MEGABYTES, settings: { enablePush: false } });
+    const opened = connect(url, { maxSessionMemory: SESSION_MEGABYTES, settings: { enablePush: false, initialWindowSize: streamWindow } });
+    opened.once('connect', () => opened.setLocalWindowSize(SESSION_WINDOW));
     const connecting = setTimeout(() => opened.destroy(new Error(`no connection within ${CONNECT_MS} ms`)), CONNECT_MS);
     let pinging: NodeJS.Timeout | undefined;
     let stood = false;

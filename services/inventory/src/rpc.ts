@@ -6,6 +6,7 @@ import { callerOf } from '@millrace/chassis/api/auth';
 import { errorInfo, refuse } from '@millrace/chassis/api/errors';
 import type { Database } from '@millrace/chassis/database/db';
 import { createOnce } from '@millrace/chassis/database/requests';
+import { inTurn } from '@millrace/chassis/flow/in-turn';
 import { type Reader, readAll } from '@millrace/chassis/flow/reader';
 import type { Log } from '@millrace/chassis/telemetry/log';
 import {
@@ -29,6 +30,7 @@ export type Inventory = { db: Database; log: Log; prisma: PrismaClient; change: 
 export function inventoryCalls({ db, log, prisma, change, readLevel, reserveStock, watchStock }: Inventory): ServiceImpl<typeof InventoryService> {
   const { method } = InventoryService;
   const once = createOnce(db);
+  const turn = inTurn('lists');
 
   return {
     async getStock({ sku }) {
@@ -40,7 +42,7 @@ export function inventoryCalls({ db, log, prisma, change, readLevel, reserveStoc
       return { stockLevels: (await readAll(readLevel, skus)).map(levelMessage) };
     },
     async listStock(request) {
-      const { stocks, nextPageToken } = await listStock(prisma, request);
+      const { stocks, nextPageToken } = await turn(() => listStock(prisma, request));
       return { stockLevels: stocks.map(levelMessage), nextPageToken };
     },
     adjustStock: (request, context) =>
@@ -68,7 +70,7 @@ export function inventoryCalls({ db, log, prisma, change, readLevel, reserveStoc
       return { reservation: reservationMessage(reservation) };
     },
     async listMovements(request) {
-      const { movements, nextPageToken } = await listMovements(prisma, request);
+      const { movements, nextPageToken } = await turn(() => listMovements(prisma, request));
       return { movements: movements.map(movementMessage), nextPageToken };
     },
     async *watchStock({ skus }, context) {

@@ -1,5 +1,6 @@
 import { refuse } from '@millrace/chassis/api/errors';
 import { decodePageToken, encodePageToken, pageLimit } from '@millrace/chassis/api/pages';
+import { inTurn } from '@millrace/chassis/flow/in-turn';
 import { sharedLooks } from '@millrace/chassis/flow/shared-look';
 import type { PrismaClient } from '@millrace/gen/prisma/product/client.ts';
 import type { Product } from './product.ts';
@@ -14,7 +15,8 @@ export type ProductPage = { products: Product[]; nextPageToken: string };
 /** Everybody looks at the same first pages: who asks for the same at the same time shares an answer. */
 export function createListProducts(prisma: PrismaClient): (filter: ProductFilter) => Promise<ProductPage> {
   const keyOf = ({ query, includeArchived, pageSize, pageToken }: ProductFilter) => JSON.stringify([query, includeArchived, pageSize, pageToken]);
-  return sharedLooks(keyOf, (filter) => listProducts(prisma, filter));
+  const turn = inTurn('list products');
+  return sharedLooks(keyOf, (filter) => turn(() => listProducts(prisma, filter)));
 }
 
 /** Sorted by sku; pages stay stable while products come and go. Index: product_pkey, or product_search when there are words. */
