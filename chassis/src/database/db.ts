@@ -71,7 +71,7 @@ export function openDatabase(url: string, log: Log, options: { max?: number } = 
     // Statements sent while another is under way don't wait for its answer: BEGIN travels with the first, and what is saved together in one packet.
     pipeline: true,
     // Each statement is planned once a connection: planning anew costs as much as running. A plan made while a table is nearly empty
-    // would scan it whole long after it has grown, so scans are priced out: every statement of ours has an index.
+    // would scan it whole long after it has grown, so scans are priced out: every statement of ours has an index. See plannedByValue.
     options: '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off',
   });
   // An idle connection that the server closed; the pool opens another one when it is needed.
@@ -90,6 +90,14 @@ export function openDatabase(url: string, log: Log, options: { max?: number } = 
     close: () => pool.end(),
   };
   return database;
+}
+
+/** For statements that have to be planned for their values: of a beginning, or a word, only those say which index finds it. */
+export function plannedByValue<T>(db: Pick<Database, 'transaction'>, work: (db: Queryable) => Promise<T>): Promise<T> {
+  return db.transaction(async (tx) => {
+    await tx.query(sql`SET LOCAL plan_cache_mode = force_custom_plan`);
+    return work(tx);
+  });
 }
 
 async function transact<T>(pool: pg.Pool, work: (tx: Tx) => Promise<T>, onEvents: () => void): Promise<T> {

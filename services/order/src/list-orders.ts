@@ -2,7 +2,7 @@
 import type { Caller } from '@millrace/chassis/api/auth';
 import { refuse } from '@millrace/chassis/api/errors';
 import { decodePageToken, encodePageToken, pageLimit } from '@millrace/chassis/api/pages';
-import { Statement, sql, type Database, type Queryable } from '@millrace/chassis/database/db';
+import { Statement, plannedByValue, sql, type Database, type Queryable } from '@millrace/chassis/database/db';
 import { inTurn } from '@millrace/chassis/flow/in-turn';
 import type { Order, OrderState } from './order.ts';
 import { COLUMNS, toOrder, type StoredOrder } from './store.ts';
@@ -23,11 +23,7 @@ async function listOrders(db: Database, caller: Caller, asked: OrderFilter, { pa
   const cursor = cursorOf(decodePageToken(scope, pageToken));
   const limit = pageLimit(pageSize);
   const find = (queryable: Queryable) => findOrders(queryable, filter, cursor, limit + 1);
-  const found = filter.query === '' ? await find(db) : await db.transaction(async (tx) => {
-    // A beginning fits one order or all: which index to read, Postgres only knows by its value.
-    await tx.query(sql`SET LOCAL plan_cache_mode = force_custom_plan`);
-    return find(tx);
-  });
+  const found = filter.query === '' ? await find(db) : await plannedByValue(db, find);
   const last = found.length > limit ? found[limit - 1] : undefined;
   return {
     orders: found.slice(0, limit),

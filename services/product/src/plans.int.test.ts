@@ -1,6 +1,6 @@
 // No statement of this service may grow dearer with the size of the catalogue: each is explained on tables of tens of thousands of rows.
 import { createServiceClient } from '@millrace/chassis/clients/service-client';
-import { openDatabase } from '@millrace/chassis/database/db';
+import { openDatabase, plannedByValue } from '@millrace/chassis/database/db';
 import { createLog } from '@millrace/chassis/telemetry/log';
 import { ProductService } from '@millrace/gen/millrace/product/v1/product_pb.js';
 import { expect, test } from 'vitest';
@@ -8,6 +8,7 @@ import { enlarge, recordStatements, scansOf } from '../../../chassis/test/plans.
 import { createDatabase } from '../../../test/support/servers.ts';
 import { testKeys } from '../../../test/support/tokens.ts';
 import { startProduct } from './main.ts';
+import { searchProducts } from './store.ts';
 
 const TABLES = ['product', 'outbox', 'inbox', 'request_memory'];
 /** Of ten products each. */
@@ -35,5 +36,10 @@ test('every statement finds its rows by an index', async () => {
   const db = openDatabase(database.url, createLog('test', 'silent'));
   expect(recorded.statements.size).toBeGreaterThan(10);
   expect(await scansOf(db, recorded.statements, TABLES)).toEqual([]);
+  // Which index finds a word depends on the word: one that nothing has is not looked for in all products.
+  const searches = async () => Number((await db.pool.query<{ n: string }>("SELECT idx_scan AS n FROM pg_stat_user_indexes WHERE indexrelname = 'product_search'")).rows[0]?.n);
+  const before = await searches();
+  expect(await plannedByValue(db, (tx) => searchProducts(tx, ['nowhere'], { includeArchived: false, after: undefined, most: 51 }))).toEqual([]);
+  await expect.poll(searches, { timeout: 30_000 }).toBeGreaterThan(before);
   await db.close();
 }, 120_000);

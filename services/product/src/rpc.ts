@@ -21,7 +21,7 @@ export function productCalls(db: Database, prisma: PrismaClient): ServiceImpl<ty
   const { method } = ProductService;
   const once = createOnce(db);
   const read = createReader('get products', (skus) => loadProducts(db, skus));
-  const list = createListProducts(prisma);
+  const list = createListProducts(db, prisma);
 
   return {
     createProduct: (request, context) =>

@@ -5,21 +5,35 @@ import type { Product, ProductState } from './product.ts';
 /** A row as both pg and Prisma give it. */
 export type ProductRow = Omit<Product, 'price' | 'state' | 'attributes'> & { currencyCode: string; minorUnits: bigint; attributes: unknown; state: string };
 
+const COLUMNS = sql`sku, name, description, currency_code AS "currencyCode", minor_units AS "minorUnits", attributes, image_url AS "imageUrl",
+  state, revision, create_time AS "createTime", update_time AS "updateTime"`;
+
 // Primary key, one probe for each sku. On the path of every order: no Prisma here.
 export async function loadProducts(db: Queryable, skus: string[]): Promise<Map<string, Product>> {
   const rows = await db.query<ProductRow>(sql`
-    SELECT sku, name, description, currency_code AS "currencyCode", minor_units AS "minorUnits", attributes, image_url AS "imageUrl",
-      state, revision, create_time AS "createTime", update_time AS "updateTime"
-    FROM product WHERE sku = ANY(${skus})`);
+    SELECT ${COLUMNS} FROM product WHERE sku = ANY(${skus})`);
   return new Map(rows.map((row) => [row.sku, toProduct(row)]));
+}
+
+/** Which of those that fit: after a sku, and how many. */
+export type Wanted = { includeArchived: boolean; after: string | undefined; most: number };
+
+/** Sorted by sku, those that have all the words somewhere; planned by the words, or it would read by product_pkey what product_search finds at once. */
+export async function searchProducts(db: Queryable, words: string[], { includeArchived, after, most }: Wanted): Promise<ProductRow[]> {
+  const patterns = words.map((word) => `%${word.replace(/[\\%_]/g, String.raw`\$&`)}%`);
+  const conditions = [
+    ...patterns.map((pattern) => sql`(sku ILIKE ${pattern} OR name ILIKE ${pattern} OR description ILIKE ${pattern})`),
+    ...(includeArchived ? [] : [sql`state = 'ACTIVE'`]),
+    ...(after === undefined ? [] : [sql`sku > ${after}`]),
+  ];
+  const where = conditions.reduce((all, condition) => sql`${all} AND ${condition}`, sql`true`);
+  return db.query(sql`SELECT ${COLUMNS} FROM product WHERE ${where} ORDER BY sku LIMIT ${most}`);
 }
 
 // Primary key; locks in sku order, as every writer here does.
 export async function lock(tx: Tx, skus: string[]): Promise<Map<string, Product>> {
   const rows = await tx.query<ProductRow>(sql`
-    SELECT sku, name, description, currency_code AS "currencyCode", minor_units AS "minorUnits", attributes, image_url AS "imageUrl",
-      state, revision, create_time AS "createTime", update_time AS "updateTime"
-    FROM product WHERE sku = ANY(${skus}) ORDER BY sku FOR UPDATE`);
+    SELECT ${COLUMNS} FROM product WHERE sku = ANY(${skus}) ORDER BY sku FOR UPDATE`);
   return new Map(rows.map((row) => [row.sku, toProduct(row)]));
 }
 
