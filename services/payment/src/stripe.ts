@@ -1,8 +1,8 @@
 // Stripe, through its SDK: one method for each step of a payment, each with its deterministic idempotency key.
 import http from 'node:http';
 import https from 'node:https';
+import { type Bulkhead, createBulkhead } from '@millrace/chassis/flow/bulkhead';
 import { Stripe } from 'stripe';
-import { type Bulkhead, MAX_IN_FLIGHT, createBulkhead } from './bulkhead.ts';
 import type { DisputeFact, Fact, IntentFact, RefundFact } from './facts.ts';
 import { type Account, type Step, idempotencyKey } from './payment.ts';
 import { disputeFact, factsOfError, intentFact, nothingFound, refundFact } from './stripe-facts.ts';
@@ -10,6 +10,8 @@ import { disputeFact, factsOfError, intentFact, nothingFound, refundFact } from 
 /** Stripe's own answers take up to a few seconds; after that the outcome is unknown and is looked up. */
 const TIMEOUT_MS = 10_000;
 const PAGE = 100;
+/** A slow provider fills these. In flight at 200 ms each that is 320 a second; Stripe allows 100 a second in live mode unless asked for more. Who waits are people waiting for their payment. */
+const PLACES = { most: 64, waiting: 256, refusal: 'too many calls wait for the payment provider', retryAfterMs: 1_000 };
 /** The SDK refuses what was signed longer ago than this, but takes whatever the future signs. */
 const MAX_WEBHOOK_SKEW_S = 300;
 
@@ -33,14 +35,14 @@ export type StripeOptions = { STRIPE_SECRET_KEY: string; STRIPE_WEBHOOK_SECRET: 
 
 export function createStripe(options: StripeOptions): Provider {
   const base = new URL(options.STRIPE_API_BASE ?? 'https://api.stripe.com');
-  const agent = new (base.protocol === 'http:' ? http : https).Agent({ keepAlive: true, maxSockets: MAX_IN_FLIGHT });
+  const agent = new (base.protocol === 'http:' ? http : https).Agent({ keepAlive: true, maxSockets: PLACES.most });
   const stripe = new Stripe(options.STRIPE_SECRET_KEY, {
     host: base.hostname, port: base.port || (base.protocol === 'http:' ? 80 : 443), protocol: base.protocol === 'http:' ? 'http' : 'https',
     httpAgent: agent, timeout: TIMEOUT_MS,
     maxNetworkRetries: 0, // the runner retries, with a look in between
     telemetry: false,
   });
-  const bulkhead = createBulkhead();
+  const bulkhead = createBulkhead(PLACES);
   return {
     async perform(step, account) {
       try {

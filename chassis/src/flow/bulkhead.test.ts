@@ -1,8 +1,11 @@
 import { expect, test } from 'vitest';
-import { MAX_IN_FLIGHT, createBulkhead } from './bulkhead.ts';
+import { createBulkhead } from './bulkhead.ts';
+
+const MAX_IN_FLIGHT = 64;
+const LIMITS = { most: MAX_IN_FLIGHT, waiting: 256, refusal: 'too many', retryAfterMs: 1_000 };
 
 test('lets so many calls through at once, lets some wait their turn, and refuses the rest', async () => {
-  const bulkhead = createBulkhead();
+  const bulkhead = createBulkhead(LIMITS);
   const leave: (() => void)[] = [];
   let flying = 0;
   let most = 0;
@@ -24,7 +27,7 @@ test('lets so many calls through at once, lets some wait their turn, and refuses
 });
 
 test('a call that fails gives its place back', async () => {
-  const bulkhead = createBulkhead();
+  const bulkhead = createBulkhead(LIMITS);
   for (let i = 0; i < MAX_IN_FLIGHT * 2; i += 1) await expect(bulkhead(() => Promise.reject(new Error('no')))).rejects.toThrow('no');
   await expect(bulkhead(async () => 'yes')).resolves.toBe('yes');
 });
