@@ -45,15 +45,15 @@ const connect: UnaryProtocol = {
   read: (schema, body) => fromBinary(schema, body),
   write: (schema, message) => toBinary(schema, message),
   timeoutOf: ({ 'connect-timeout-ms': sent }) => (sent === undefined ? Infinity : /^[1-9]\d{0,8}$/.test(String(sent)) ? Number(sent) : NaN),
-  answer: (message, metadata) => ({ status: 200, headers: ['content-type', contentTypeUnaryProto, ...connectHeaders(metadata)], body: message, trailers: [] }),
-  refusal: (error, metadata) => ({ status: codeToHttpStatus(error.code), headers: ['content-type', contentTypeUnaryJson, ...connectHeaders(metadata)], body: errorToJsonBytes(error, undefined), trailers: [] }),
+  answer: (message, metadata) => connectAnswer(200, contentTypeUnaryProto, message, metadata),
+  refusal: (error, metadata) => connectAnswer(codeToHttpStatus(error.code), contentTypeUnaryJson, errorToJsonBytes(error, undefined), metadata),
 };
 
 const connectJson: UnaryProtocol = {
   ...connect,
   read: (schema, body) => fromJsonString(schema, decoder.decode(body), { ignoreUnknownFields: true }),
   write: (schema, message) => Buffer.from(toJsonString(schema, message)),
-  answer: (message, metadata) => ({ status: 200, headers: ['content-type', contentTypeUnaryJson, ...connectHeaders(metadata)], body: message, trailers: [] }),
+  answer: (message, metadata) => connectAnswer(200, contentTypeUnaryJson, message, metadata),
   pack: (answer, headers) => answer.body.length < MIN_PACKED_BYTES || !acceptsGzip(headers) ? answer : packed(answer),
 };
 
@@ -117,8 +117,9 @@ async function packed(answer: Answer): Promise<Answer> {
   return { ...answer, headers: [...answer.headers, 'content-encoding', compressionGzip.name], body: await compressionGzip.compress(answer.body) };
 }
 
-function connectHeaders({ headers, trailers }: Metadata): string[] {
-  return trailers === undefined ? pairs(headers) : [...pairs(headers), ...[...trailers].flatMap(([name, value]) => [`trailer-${name}`, value])];
+function connectAnswer(status: number, contentType: string, body: Uint8Array, { headers, trailers }: Metadata): Answer {
+  const trailing = trailers === undefined ? [] : [...trailers].flatMap(([name, value]) => [`trailer-${name}`, value]);
+  return { status, headers: ['content-type', contentType, ...pairs(headers), ...trailing], body, trailers: [] };
 }
 
 function pairs(headers: Headers | undefined): string[] {
