@@ -7,10 +7,10 @@ import { refuse } from '../api/errors.ts';
 import { backoff } from '../flow/backoff.ts';
 import type { Log } from '../telemetry/log.ts';
 import { Pool } from './pool.ts';
-import { Statement, rowset, sql, statementNames } from './sql.ts';
+import { Statement, allOf, likeText, rowset, sql, statementNames } from './sql.ts';
 
 export { databaseAway } from '../api/database-away.ts';
-export { rowset, sql, Statement };
+export { allOf, likeText, rowset, sql, Statement };
 
 export type Queryable = { query<Row>(statement: Statement): Promise<Row[]> };
 

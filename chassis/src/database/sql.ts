@@ -48,6 +48,16 @@ export function sql(strings: TemplateStringsArray, ...holes: unknown[]): Stateme
   return new Statement(known.text, values, known.name);
 }
 
+/** All conditions that there are; without one, whatever there is. */
+export function allOf(conditions: readonly (Statement | false | undefined)[]): Statement {
+  return conditions.filter((condition) => condition instanceof Statement).reduce((all, condition) => sql`${all} AND ${condition}`, sql`true`);
+}
+
+/** A text as LIKE takes it for itself. */
+export function likeText(text: string): string {
+  return text.replaceAll(/[\\%_]/g, String.raw`\$&`);
+}
+
 function prepare(strings: TemplateStringsArray, holes: unknown[]): Prepared {
   let [text, used] = [strings[0] ?? '', 0];
   holes.forEach((hole, i) => {

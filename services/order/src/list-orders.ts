@@ -2,7 +2,7 @@
 import type { Caller } from '@millrace/chassis/api/auth';
 import { refuse } from '@millrace/chassis/api/errors';
 import { decodePageToken, encodePageToken, pageLimit } from '@millrace/chassis/api/pages';
-import { Statement, plannedByValue, sql, type Database, type Queryable } from '@millrace/chassis/database/db';
+import { allOf, likeText, plannedByValue, sql, type Database, type Queryable } from '@millrace/chassis/database/db';
 import { inTurn } from '@millrace/chassis/flow/in-turn';
 import type { Order, OrderState } from './order.ts';
 import { COLUMNS, toOrder, type StoredOrder } from './store.ts';
@@ -35,17 +35,16 @@ type Cursor = { createTime: Date; orderId: string };
 
 /** By the index of customers or that of times; with a beginning by those of ids, mail addresses and names, if it fits few. */
 async function findOrders(db: Queryable, { customerId, states, createdAfter, createdBefore, query }: OrderFilter, cursor: Cursor | undefined, limit: number): Promise<Order[]> {
-  const beginning = `${query.replace(/[\\%_]/g, '\\$&')}%`;
+  const beginning = `${likeText(query)}%`;
   const folded = beginning.toLowerCase();
-  const conditions = [
+  const where = allOf([
     customerId !== '' && sql`customer_id = ${customerId}`,
     states.length > 0 && sql`state = ANY(${states})`,
     createdAfter && sql`create_time >= ${createdAfter}`,
     createdBefore && sql`create_time < ${createdBefore}`,
     query !== '' && sql`(order_id LIKE ${beginning} OR email_key LIKE ${folded} OR name_key LIKE ${folded})`,
     cursor && sql`(create_time, order_id) < (${cursor.createTime}, ${cursor.orderId})`,
-  ].filter((condition) => condition instanceof Statement);
-  const where = conditions.reduce((all, condition) => sql`${all} AND ${condition}`, sql`true`);
+  ]);
   const rows = await db.query<StoredOrder>(sql`SELECT ${COLUMNS} FROM orders WHERE ${where} ORDER BY create_time DESC, order_id DESC LIMIT ${limit}`);
   return rows.map(toOrder);
 }

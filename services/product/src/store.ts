@@ -1,5 +1,5 @@
 // The catalogue in the database. Rows of several products are always locked and inserted in sku order, so that two writers can't deadlock.
-import { rowset, sql, type Queryable, type Tx } from '@millrace/chassis/database/db';
+import { allOf, likeText, rowset, sql, type Queryable, type Tx } from '@millrace/chassis/database/db';
 import type { Product, ProductState } from './product.ts';
 
 /** A row as both pg and Prisma give it. */
@@ -20,13 +20,12 @@ export type Wanted = { includeArchived: boolean; after: string | undefined; most
 
 /** Sorted by sku, those that have all the words somewhere; planned by the words, or it would read by product_pkey what product_search finds at once. */
 export async function searchProducts(db: Queryable, words: string[], { includeArchived, after, most }: Wanted): Promise<ProductRow[]> {
-  const patterns = words.map((word) => `%${word.replace(/[\\%_]/g, String.raw`\$&`)}%`);
-  const conditions = [
+  const patterns = words.map((word) => `%${likeText(word)}%`);
+  const where = allOf([
     ...patterns.map((pattern) => sql`(sku ILIKE ${pattern} OR name ILIKE ${pattern} OR description ILIKE ${pattern})`),
-    ...(includeArchived ? [] : [sql`state = 'ACTIVE'`]),
-    ...(after === undefined ? [] : [sql`sku > ${after}`]),
-  ];
-  const where = conditions.reduce((all, condition) => sql`${all} AND ${condition}`, sql`true`);
+    !includeArchived && sql`state = 'ACTIVE'`,
+    after !== undefined && sql`sku > ${after}`,
+  ]);
   return db.query(sql`SELECT ${COLUMNS} FROM product WHERE ${where} ORDER BY sku LIMIT ${most}`);
 }
 
