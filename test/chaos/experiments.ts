@@ -2,12 +2,13 @@
 import { watched } from './checks/watch.ts';
 import type { Experiment } from './experiment.ts';
 import { A6 } from './experiments/access.ts';
-import { A1, A2, A3, A4, A16, A17 } from './experiments/attacks.ts';
+import { A1, A2, A3, A4 } from './experiments/attacks.ts';
 import { A12 } from './experiments/broker.ts';
 import { A15 } from './experiments/browser.ts';
 import { I18 } from './experiments/canaries.ts';
 import { E3 } from './experiments/crash-points.ts';
 import { E24, E25, E26, E34 } from './experiments/events.ts';
+import { A16, A17 } from './experiments/crowds.ts';
 import { A11 } from './experiments/injection.ts';
 import { E1, E2, E4, E5, E6, E7 } from './experiments/kills.ts';
 import { E15, E21, E23 } from './experiments/moments.ts';

@@ -1,11 +1,10 @@
 // Callers who mean no good, at the public port, while buyers go on buying: broken hosts, garbage, too much, too slow.
 import { connect, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
-import { metricAt, sumAt } from '../../support/metrics.ts';
-import { clientsAt } from '../buyers/clients.ts';
-import type { Broken, Context, Experiment } from '../experiment.ts';
+import type { Context, Experiment } from '../experiment.ts';
 import type { Lengths } from '../form.ts';
 import { pause, until } from '../wait.ts';
+import { INTERNAL, check, underAttack } from './under-attack.ts';
 
 const PLACE = '/millrace.order.v1.OrderService/PlaceOrder';
 const LIST = '/millrace.product.v1.ProductService/ListProducts';
@@ -17,24 +16,7 @@ const AT_ONCE = 16;
 const IDLE: Lengths = { brief: 200, short: 400, full: 10_000 };
 const IDLE_MS: Lengths = { brief: 3_000, short: 6_000, full: 30_000 };
 const RELEASE_LIMIT_MS = 90_000;
-const MAX_RSS_BYTES = 700 * 1024 ** 2;
 const LEAST_GOODPUT = 0.7;
-/** Connections that ask for what needs no token, half of them whether all are ready. */
-const ASKING = 64;
-const ASKING_MS: Lengths = { brief: 3_000, short: 6_000, full: 30_000 };
-/** How often all who ask may make the edge ask a service, which asks its database: half as often again as it should, for the edge's own looks and a clock that is late. */
-const MOST_LOOKS_PER_SECOND = 15;
-/** Who watch one level while it changes all the time; a caller may have 500 streams. */
-const WATCHING = 400;
-/** Those who change it, one change after the other, beside the buyers. */
-const CHANGING = 4;
-/** What all who watch are told together: half as many levels again as they should, for a clock that is late. */
-const MOST_TOLD_PER_SECOND = 1_500;
-/** How late anybody may know of a change, on a machine that is starved. */
-const KNOWN_LIMIT_MS = 15_000;
-const WATCH_TIMEOUT_MS = 300_000;
-/** A fault of ours. 503 and 504 shed load, which is no answer to garbage but no fault either. */
-const INTERNAL = 500;
 const RAW_LIMIT_MS = 5_000;
 
 /** Sends bytes as they are; answers the first line that comes back, or '' when the connection just ends. */
@@ -55,25 +37,6 @@ async function post({ system }: Context, path: string, body: string | Buffer, he
   await response.arrayBuffer();
   return response.status;
 }
-
-const broken = (problem: string): Broken => ({ invariant: 'I15', what: 'edge', problem });
-/** What an attack found, told when the checks run. */
-const found = new WeakMap<Context, Broken[]>();
-
-async function underAttack(context: Context, what: string, attack: (tell: (problem: string) => void) => Promise<number>): Promise<{ count: number; what: string }> {
-  const problems: Broken[] = [];
-  found.set(context, problems);
-  const pids = { edge: context.system.pid('edge'), order: context.system.pid('order') };
-  const count = await attack((problem) => problems.push(broken(problem)));
-  for (const [name, pid] of Object.entries(pids)) if (context.system.pid(name) !== pid) problems.push(broken(`${name} died`));
-  for (const url of [context.system.runtime.edge, context.system.runtime.services.order]) {
-    const rss = (await metricAt(url, 'process_resident_memory_bytes')) ?? 0;
-    if (rss > MAX_RSS_BYTES) problems.push(broken(`${url} holds ${(rss / 1024 ** 2).toFixed(0)} MiB`));
-  }
-  return { count, what };
-}
-
-const check = async (context: Context): Promise<Broken[]> => found.get(context) ?? [];
 
 export const A1: Experiment = {
   id: 'A1',
@@ -189,69 +152,6 @@ export const A4: Experiment = {
         for (const socket of open) socket.destroy();
       });
       return many;
-    });
-  },
-};
-
-export const A16: Experiment = {
-  id: 'A16',
-  title: 'many connections ask for readiness and numbers without a pause',
-  check,
-  async run(context) {
-    const { system: { runtime }, by } = context;
-    return underAttack(context, 'requests that need no token', async (tell) => {
-      const looks = async (): Promise<number> => sumAt(runtime.services.product, 'millrace_http_requests_total', 'route="/readyz"');
-      const [before, from] = [await looks(), Date.now()];
-      let count = 0;
-      await Promise.all(Array.from({ length: ASKING }, async (_, i) => {
-        while (Date.now() < from + by(ASKING_MS)) {
-          const response = await fetch(`${runtime.edge}/${i % 2 === 0 ? 'readyz' : 'metrics'}`);
-          await response.arrayBuffer();
-          count += 1;
-          if (response.status === INTERNAL) tell(`${response.status} to ${response.url}`);
-        }
-      }));
-      const perSecond = ((await looks()) - before) / ((Date.now() - from) / 1_000);
-      if (perSecond > MOST_LOOKS_PER_SECOND) tell(`the edge asked the product service ${perSecond.toFixed(0)} times a second whether it is ready`);
-      return count;
-    });
-  },
-};
-
-export const A17: Experiment = {
-  id: 'A17',
-  title: 'hundreds watch a level that changes all the time',
-  check,
-  async run(context) {
-    const { system: { runtime }, admin, name, skus: [sku = ''], by } = context;
-    return underAttack(context, 'levels told to those who watch', async (tell) => {
-      const { inventory } = clientsAt(runtime.edge, runtime.tokens.service);
-      const gone = new AbortController();
-      const known = Array<number>(WATCHING).fill(-1);
-      let told = 0;
-      const watching = known.map(async (_, i) => {
-        try {
-          for await (const { stockLevel } of inventory.watchStock({ skus: [sku] }, { signal: gone.signal, timeoutMs: WATCH_TIMEOUT_MS })) {
-            if (stockLevel === undefined) continue;
-            known[i] = stockLevel.version;
-            told += 1;
-          }
-        } catch (error) {
-          if (!gone.signal.aborted) tell(`a watch ended: ${String(error)}`);
-        }
-      });
-      await until('all know the level', KNOWN_LIMIT_MS, () => known.every((version) => version >= 0));
-      const [before, from] = [told, performance.now()];
-      await Promise.all(Array.from({ length: CHANGING }, async (_, i) => {
-        for (let n = 0; performance.now() < from + by(ASKING_MS); n += 1) await admin.inventory.adjustStock({ sku, delta: n % 2 === 0 ? 1 : -1, reason: 'counted again', requestId: `${name}-count-${i}-${n}` });
-      }));
-      const perSecond = (told - before) / ((performance.now() - from) / 1_000);
-      if (perSecond > MOST_TOLD_PER_SECOND) tell(`${perSecond.toFixed(0)} levels a second were told`);
-      const { stockLevel: { version: latest } = { version: Infinity } } = await admin.inventory.getStock({ sku });
-      await until('all know the latest level', KNOWN_LIMIT_MS, () => known.every((version) => version >= latest));
-      gone.abort();
-      await Promise.all(watching);
-      return told - before;
     });
   },
 };
